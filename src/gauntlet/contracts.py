@@ -1,0 +1,159 @@
+"""What the parts of Gauntlet promise each other: classifiers, batches, procedures, outcomes, cost.
+
+A *classifier* is an ``nn.Module`` from float32 images ``[N, C, H, W]`` in [0, 1] to logits ``[N, K]``. It
+normalizes its input itself, so that every radius is in pixel scale.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from torch import Tensor, nn
+
+from gauntlet.registry import Registry
+
+Classifier = nn.Module
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images that a procedure works on at once: one chunk of an evaluation.
+
+    Attributes:
+        images: float32 ``[N, C, H, W]`` in [0, 1].
+        labels: true classes, int64 ``[N]``.
+        indices: position of each image in its data set split, int64 ``[N]``.
+        generator: the only source of randomness, on the device of the images.
+        targets: classes that a targeted attack aims at, int64 ``[N]``, or None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    generator: torch.Generator
+    targets: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a procedure found, image by image.
+
+    Attributes:
+        columns: one 1-D tensor ``[N]`` per column of the evaluation's table.
+        images: the images to keep, float32 ``[N, C, H, W]`` (of an attack: its final images), or None.
+    """
+
+    columns: dict[str, Tensor]
+    images: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Passes through the network that one image costs, on average; the plan multiplies them out."""
+
+    forward: float = 0.0
+    backward: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.forward + other.forward, self.backward + other.backward)
+
+    def __mul__(self, times: float) -> Cost:
+        return Cost(self.forward * times, self.backward * times)
+
+
+class Procedure(ABC):
+    """An attack, a certificate or a measure: a frozen dataclass whose fields are its settings."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def run(self, model: Classifier, batch: Batch) -> Outcome:
+        """Apply the procedure to every image of the batch. The model is in eval mode."""
+
+    @property
+    @abstractmethod
+    def cost(self) -> Cost:
+        """Passes per image, at most."""
+
+
+class Defence(ABC):
+    """A way to train: turns a batch of images into the loss whose gradient updates the network."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Loss:
+        """Return the training loss of one batch. The model is in train mode, and is again on return."""
+
+    @property
+    @abstractmethod
+    def cost(self) -> Cost:
+        """Passes per training image and epoch."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands.
+
+    Attributes:
+        epoch: number of finished epochs (0 in the first).
+        epochs: number of epochs in all.
+        step: number of finished parameter updates.
+        steps: number of updates in all.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A training loss and what the epoch's progress line and history say about it.
+
+    Attributes:
+        value: scalar to differentiate.
+        logits: the logits ``[N, K]`` that training accuracy is measured on.
+        parts: further scalars to average over the epoch into the history, by column name.
+    """
+
+    value: Tensor
+    logits: Tensor
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Architecture(ABC):
+    """A network's plan: a frozen dataclass whose fields are its hyper-parameters."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def build(self, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Build the network with fresh weights, drawn from torch's global generator.
+
+        Args:
+            input_shape: channels, height, width.
+            classes: number of logits.
+        """
+
+
+PROCEDURES: Registry[Procedure] = Registry("procedure", ["gauntlet.attacks", "gauntlet.measures"])
+DEFENCES: Registry[Defence] = Registry("defence", ["gauntlet.defences"])
+ARCHITECTURES: Registry[Architecture] = Registry("architecture", ["gauntlet.architectures"])
+
+
+AnyProcedure = Annotated[
+    Procedure,
+    PlainValidator(PROCEDURES.parse),
+    PlainSerializer(PROCEDURES.dump),
+    WithJsonSchema({"$ref": "#/$defs/procedure"}),
+]
+"""Type of a setting that is itself a procedure, such as the attack inside adversarial training."""

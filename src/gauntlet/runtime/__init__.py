@@ -1,0 +1,1 @@
+"""What every job needs: files written atomically, seeds, devices, manifests, progress."""

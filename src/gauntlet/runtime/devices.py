@@ -1,0 +1,53 @@
+"""One job, one device: GPUs are leased through file locks, so that two jobs never share one unasked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from gauntlet.errors import ConfigurationError
+
+
+@contextmanager
+def leased_device(device: str, *, jobs_per_gpu: int = 1, folder: str | Path = ".snakemake/devices") -> Iterator[torch.device]:
+    """Yield the device of this job; a GPU stays locked until the job ends, however it ends.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (a GPU where there is one).
+        jobs_per_gpu: how many jobs may hold one GPU at a time.
+        folder: where the lock files lie; jobs that share it share the GPUs. Locks belong to the process,
+            so that a killed job frees its GPU.
+
+    Raises:
+        ConfigurationError: a GPU is asked for by name and there is none.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        yield torch.device("cpu")
+        return
+    if not torch.cuda.is_available():
+        raise ConfigurationError("no GPU is visible to PyTorch", key="device", found=device, valid="auto or cpu")
+    wanted = torch.device("cuda" if device == "auto" else device)
+    candidates = range(torch.cuda.device_count()) if wanted.index is None else [wanted.index]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        for slot in range(jobs_per_gpu):
+            for index in candidates:
+                # The lock carries the physical name: CUDA_VISIBLE_DEVICES may number devices anew.
+                physical = visible[index] if index < len(visible) and visible[index] else str(index)
+                with (folder / f"{os.uname().nodename}-gpu-{physical}-{slot}.lock").open("w") as lock:
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        continue
+                    torch.cuda.set_device(index)
+                    yield torch.device("cuda", index)
+                    return
+        time.sleep(0.5)

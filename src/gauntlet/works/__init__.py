@@ -1,0 +1,1 @@
+"""Formulas, artefacts and claims of each work; nothing here is imported by the stages before."""
