@@ -65,7 +65,7 @@ class ArtefactInputs:
         settings: the free ``settings`` of its configuration.
         evaluations: by evaluation name.
         models: folder of each model whose history or weights are needed, by model name.
-        datasets: folder of each data set, by dataset name (``<folder>/<split>/images.npy``).
+        datasets: folder of each prepared split (``images.npy``, ``labels.npy``), by ``<dataset>/<split>``.
         published: the published numbers, one per row; an empty frame if the artefact has none.
     """
 
