@@ -145,7 +145,9 @@ class Architecture(ABC):
         """
 
 
-PROCEDURES: Registry[Procedure] = Registry("procedure", ["gauntlet.attacks", "gauntlet.measures"])
+PROCEDURES: Registry[Procedure] = Registry(
+    "procedure", ["gauntlet.attacks", "gauntlet.certification", "gauntlet.measures"]
+)
 DEFENCES: Registry[Defence] = Registry("defence", ["gauntlet.defences"])
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", ["gauntlet.architectures"])
 
