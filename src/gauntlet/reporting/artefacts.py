@@ -18,7 +18,8 @@ class Table:
         caption: what the table shows, in one or two sentences.
         notes: what a reader must know (what was missing, which variant).
         layout: the frame as md and tex show it; by default ``frame`` itself.
-        decimals: digits after the point for md and tex, by column, where the default (4 significant) is wrong.
+        decimals: digits after the point for md and tex, by column, where four significant do not suit;
+            in a layout with several header levels, by the lowest level that has the name.
     """
 
     frame: pd.DataFrame

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from gauntlet.errors import DataError
+
 
 @dataclass(frozen=True)
 class EvaluationResult:
@@ -66,7 +68,8 @@ class ArtefactInputs:
         evaluations: by evaluation name.
         models: folder of each model whose history or weights are needed, by model name.
         datasets: folder of each prepared split (``images.npy``, ``labels.npy``), by ``<dataset>/<split>``.
-        published: the published numbers, one per row; an empty frame if the artefact has none.
+        published: the published numbers, one per row, with the name of their ``file``; may be empty.
+        title: the artefact's title, or the claim's statement.
     """
 
     work: str
@@ -77,6 +80,7 @@ class ArtefactInputs:
     models: Mapping[str, Path] = field(default_factory=dict)
     datasets: Mapping[str, Path] = field(default_factory=dict)
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
+    title: str = ""
 
     def history(self, model: str) -> pd.DataFrame:
         """Return a model's training history, one row per epoch."""
@@ -86,3 +90,31 @@ class ArtefactInputs:
         """Return the one evaluation of an artefact that has just one."""
         (only,) = self.evaluations.values()
         return only
+
+
+def load_inputs(spec: Mapping[str, Any]) -> ArtefactInputs:
+    """Turn the specification of an artefact or a claim into its inputs; tables are read when first used.
+
+    Args:
+        spec: ``work``, ``name``, ``scale``, and as far as needed ``title`` (of a claim: ``statement``),
+            ``settings``, ``evaluations`` (file by name), ``models`` and ``datasets`` (folder by name) and
+            ``published`` (files).
+    """
+    tables = []
+    for file in map(Path, spec.get("published", ())):
+        if not file.is_file():
+            raise DataError(f"{file}: the published numbers of {spec['work']}, {spec['name']}, are not there")
+        tables.append(pd.read_csv(file).assign(file=file.name))
+    return ArtefactInputs(
+        work=spec["work"],
+        name=spec["name"],
+        scale=spec["scale"],
+        settings=dict(spec.get("settings", {})),
+        evaluations={
+            name: EvaluationResult(Path(file)) for name, file in spec.get("evaluations", {}).items()
+        },
+        models={name: Path(folder) for name, folder in spec.get("models", {}).items()},
+        datasets={name: Path(folder) for name, folder in spec.get("datasets", {}).items()},
+        published=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
+        title=spec.get("title") or spec.get("statement", ""),
+    )

@@ -1,0 +1,16 @@
+"""Judge every claim of one work. A Snakemake script: see rules/reports.smk."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from gauntlet.runtime.job import job
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    from gauntlet.reporting.making import check_claims, write_claims
+
+    write_claims(check_claims(json.loads(snakemake.params.spec)), snakemake.output.csv, snakemake.output.md)

@@ -1,0 +1,24 @@
+"""Execute the notebook of one work into its page. A Snakemake script: see rules/reports.smk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gauntlet.runtime.job import job
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    from pathlib import Path
+
+    from gauntlet.reporting.notebooks import execute_notebook
+
+    page = Path(snakemake.output[0])
+    execute_notebook(
+        Path(str(snakemake.input.notebook)),
+        page,
+        work=snakemake.wildcards.work,
+        scale=snakemake.wildcards.scale,
+        reports=page.parents[2],
+    )

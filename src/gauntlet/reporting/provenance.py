@@ -1,0 +1,139 @@
+"""Where an artefact's numbers come from, in one object that every written file states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.runtime.manifest import code_version
+
+_FEW_MODELS = 2
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an artefact was made from.
+
+    Attributes:
+        work: the work's name.
+        artefact: the artefact's name.
+        title: the artefact's title.
+        scale: demo, small or full.
+        datasets: names of the data sets, as ``<dataset>/<split>``.
+        models: names of the networks.
+        samples: number of samples (rows of a procedure) by evaluation.
+        seeds: seeds of evaluations and trainings; a replicated training adds its number to the global seed.
+        devices: names of the devices that computed.
+        seconds: computing time of all inputs, trainings included.
+        codes: versions of the code that made the inputs and the artefact.
+        libraries: versions by library; several are joined with a comma.
+        inputs: names of the evaluations and models, prefixed with their kind.
+        specifications: the resolved specification by input.
+    """
+
+    work: str
+    artefact: str
+    title: str
+    scale: str
+    datasets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    samples: dict[str, int] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    devices: tuple[str, ...] = ()
+    seconds: float = 0.0
+    codes: tuple[str, ...] = ()
+    libraries: dict[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    specifications: dict[str, Any] = field(default_factory=dict)
+
+    def sample_text(self) -> str:
+        """State the sample count: ``500 samples``, or the range where evaluations differ."""
+        counts = sorted(set(self.samples.values()))
+        if not counts:
+            return ""
+        if len(counts) == 1:
+            return f"{counts[0]:,} sample{'s' if counts[0] != 1 else ''}"
+        return f"{counts[0]:,} to {counts[-1]:,} samples per evaluation"
+
+    def model_text(self) -> str:
+        """Name the networks if they are few, else count them."""
+        return ", ".join(self.models) if len(self.models) <= _FEW_MODELS else f"{len(self.models)} models"
+
+    def statement(self) -> str:
+        """State scale, data, models and sample count in one line."""
+        if not (self.datasets or self.models):
+            return f"scale {self.scale} · from formulas alone, no data"
+        parts = [f"scale {self.scale}", ", ".join(self.datasets), self.model_text(), self.sample_text()]
+        return " · ".join(part for part in parts if part)
+
+    def origin(self) -> str:
+        """State seed, devices, computing time and code in one line."""
+        parts = [
+            f"seed {', '.join(map(str, self.seeds))}" if self.seeds else "",
+            ", ".join(self.devices),
+            f"{duration(self.seconds)} of computing" if self.seconds else "",
+            f"gauntlet {', '.join(self.codes)}" if self.codes else "",
+        ]
+        return " · ".join(part for part in parts if part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields and both statements as plain JSON values."""
+        return {**asdict(self), "statement": self.statement(), "origin": self.origin()}
+
+
+def provenance_of(inputs: ArtefactInputs) -> Provenance:
+    """Collect the provenance of an artefact from the manifests of its evaluations and models."""
+    manifests: dict[str, dict[str, Any]] = {}
+    datasets, models, samples = set(inputs.datasets), set(inputs.models), {}
+    for name, evaluation in inputs.evaluations.items():
+        manifests[f"evaluation {name}"] = evaluation.manifest
+        specification = evaluation.specification
+        datasets.add(f"{specification['dataset']}/{specification['samples']['split']}")
+        models.add(specification["model"])
+        counts = evaluation.frame["procedure"].value_counts()
+        samples[name] = int(counts.max()) if len(counts) else 0
+    for name, folder in inputs.models.items():
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifests[f"model {name}"] = manifest
+        if manifest["specification"].get("training"):
+            datasets.add(f"{manifest['specification']['dataset']}/train")
+    libraries: dict[str, set[str]] = {}
+    for manifest in manifests.values():
+        for library, version in manifest["libraries"].items():
+            libraries.setdefault(library, set()).add(version)
+    return Provenance(
+        work=inputs.work,
+        artefact=inputs.name,
+        title=inputs.title or inputs.name,
+        scale=inputs.scale,
+        datasets=tuple(sorted(datasets)),
+        models=tuple(sorted(models)),
+        samples=samples,
+        seeds=_distinct(
+            m["specification"]["seed"] for m in manifests.values() if "seed" in m["specification"]
+        ),
+        devices=_distinct(manifest["device"] for manifest in manifests.values()),
+        seconds=round(sum(manifest["seconds"] for manifest in manifests.values()), 3),
+        codes=_distinct([*(manifest["code"] for manifest in manifests.values()), code_version()]),
+        libraries={library: ", ".join(sorted(versions)) for library, versions in sorted(libraries.items())},
+        inputs=tuple(manifests),
+        specifications={name: manifest["specification"] for name, manifest in manifests.items()},
+    )
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the unit that suits it: ``0.4 s``, ``12 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(set(values)))
