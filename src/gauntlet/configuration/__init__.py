@@ -1,1 +1,5 @@
-""" """
+"""From YAML files to a checked catalogue of everything that can be made."""
+
+from gauntlet.configuration.catalogue import Catalogue, load_catalogue
+
+__all__ = ["Catalogue", "load_catalogue"]

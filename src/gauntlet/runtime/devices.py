@@ -51,3 +51,17 @@ def leased_device(device: str, *, jobs_per_gpu: int = 1, folder: str | Path = ".
                     yield torch.device("cuda", index)
                     return
         time.sleep(0.5)
+
+
+def use_reproducible_arithmetic(threads: int) -> None:
+    """Ask PyTorch for results that depend on nothing but seed and device type; attacks keep full float32.
+
+    Args:
+        threads: CPU threads; another number may sum in another order.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,0 +1,51 @@
+# The one command: `make demo`. Everything runs in .venv, which the first target makes.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+ENV := .venv
+RUN := $(ENV)/bin
+SNAKEMAKE := $(RUN)/snakemake --cores $(CORES)
+
+.PHONY: demo small full test lint format bench plan report clean
+
+demo: $(ENV)/ready                ## every table and figure on embedded digits, in minutes
+	$(SNAKEMAKE) --config scale=demo
+	@echo "Open reports/demo/index.html"
+
+small: $(ENV)/ready               ## every work on real data at reduced size; DATA=folder saves the downloads
+	$(SNAKEMAKE) --config scale=small $(if $(DATA),data_root=$(DATA))
+
+full: $(ENV)/ready                ## the reproduction at the published size
+	$(SNAKEMAKE) --config scale=full $(if $(DATA),data_root=$(DATA))
+
+test: $(ENV)/ready                ## unit and workflow tests
+	$(RUN)/python -m pytest
+
+lint: $(ENV)/ready                ## what CI checks besides the tests
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/snakefmt --check Snakefile rules
+
+format: $(ENV)/ready              ## bring the code into its form
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+	$(RUN)/snakefmt Snakefile rules
+
+bench: $(ENV)/ready               ## attacks against the bare passes they make
+	for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(RUN)/python $$benchmark || exit 1; done
+
+plan: $(ENV)/ready                ## what a full reproduction takes, and what is missing here
+	$(RUN)/gauntlet plan --config scale=full $(if $(DATA),data_root=$(DATA))
+
+clean:                            ## remove everything generated but the environment
+	rm -rf results logs .snakemake $(wildcard reports/demo reports/small reports/full) benchmarks/{demo,small,full,datasets}
+
+# uv is installed into the environment itself, so that a machine needs nothing but Python.
+$(ENV)/ready: requirements.lock pyproject.toml
+	test -x $(RUN)/python || $(PYTHON) -m venv $(ENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.8"
+	VIRTUAL_ENV=$(CURDIR)/$(ENV) $(RUN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(ENV) $(RUN)/uv pip install --quiet --no-deps --editable .
+	touch $@

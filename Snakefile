@@ -1,0 +1,26 @@
+"""Gauntlet: every table and figure of five works on adversarial robustness, beside the published numbers."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/models.smk"
+include: "rules/evaluations.smk"
+include: "rules/artefacts.smk"
+include: "rules/reports.smk"
+
+
+rule all:
+    """Everything that can be made at the configured scale."""
+    default_target: True
+    input:
+        paths.index_page(config["scale"]),
+
+
+rule work:
+    """One work: its artefacts, verdicts and page. Ask for reports/<scale>/<work>/index.html."""
+    input:
+        [paths.work_page(config["scale"], work) for work in catalogue(config["scale"]).works],

@@ -1,0 +1,122 @@
+"""Artefacts: each table and figure is a pure function of evaluations, histories, images and published numbers."""
+
+
+def artefact_entry(wildcards):
+    at_scale = catalogue(wildcards.scale)
+    if wildcards.work not in at_scale.works:
+        raise WorkflowError(f"no work is named {wildcards.work}; there are {', '.join(at_scale.works)}")
+    artefacts = at_scale.works[wildcards.work].content.artefacts
+    if wildcards.artefact not in artefacts:
+        raise WorkflowError(f"{wildcards.work} has no artefact named {wildcards.artefact}; gauntlet list names them all")
+    return artefacts[wildcards.artefact]
+
+
+def sources(scale, work, entry):
+    """Everything that an artefact or a claim is made from, by name."""
+    at_scale = catalogue(scale)
+    return {
+        "evaluations": {
+            name: str(paths.evaluation_file(scale, work, name)) for name in at_scale.evaluations_of(work, entry)
+        },
+        "models": {
+            name: str(paths.model_folder(scale, at_scale.origins[name])) for name in at_scale.models_of(entry)
+        },
+        "datasets": {split: str(paths.split_folder(*split.split("/"))) for split in entry.datasets},
+        "published": [str(CONFIG_FOLDER / "published" / work / file) for file in entry.published],
+        "settings": entry.settings,
+    }
+
+
+def source_files(scale, work, entry):
+    found = sources(scale, work, entry)
+    return [
+        *found["evaluations"].values(),
+        *(file for name in found["models"] for file in model_files(scale, name)),
+        *(file for split in found["datasets"] for file in split_files(*split.split("/"))),
+        *found["published"],
+    ]
+
+
+def artefact_inputs(wildcards):
+    return source_files(wildcards.scale, wildcards.work, artefact_entry(wildcards))
+
+
+def artefact_specification(wildcards):
+    entry = artefact_entry(wildcards)
+    return canonical_json(
+        {
+            "work": wildcards.work,
+            "name": wildcards.artefact,
+            "kind": "figure" if paths.is_figure(wildcards.artefact) else "table",
+            "title": entry.title,
+            "make": entry.make,
+            "scale": wildcards.scale,
+            **sources(wildcards.scale, wildcards.work, entry),
+        }
+    )
+
+
+def code_of(wildcards):
+    """Identifies the code that draws: artefacts are cheap, so they follow every change of it."""
+    return source_fingerprint("gauntlet.reporting", f"gauntlet.works.{wildcards.work}")
+
+
+rule make_table:
+    """Make one table."""
+    input:
+        artefact_inputs,
+    output:
+        csv=report(
+            "reports/{scale}/{work}/{artefact}.csv",
+            caption="../reports/captions/table.rst",
+            category="{work}",
+            subcategory="Tables",
+            labels={"artefact": "{artefact}", "scale": "{scale}"},
+        ),
+        md="reports/{scale}/{work}/{artefact}.md",
+        tex="reports/{scale}/{work}/{artefact}.tex",
+        meta="reports/{scale}/{work}/{artefact}.json",
+    params:
+        spec=artefact_specification,
+        code=code_of,
+        title=lambda wildcards: artefact_entry(wildcards).title,
+    log:
+        "logs/{scale}/artefacts/{work}/{artefact}.log",
+    wildcard_constraints:
+        artefact="table-[a-z0-9.-]+",
+    localrule: True
+    message:
+        "Making {wildcards.artefact} of {wildcards.work}"
+    script:
+        "../scripts/make_artefact.py"
+
+
+rule make_figure:
+    """Make one figure, with the numbers it was drawn from."""
+    input:
+        artefact_inputs,
+    output:
+        csv="reports/{scale}/{work}/{artefact}.csv",
+        pdf="reports/{scale}/{work}/{artefact}.pdf",
+        svg=report(
+            "reports/{scale}/{work}/{artefact}.svg",
+            caption="../reports/captions/figure.rst",
+            category="{work}",
+            subcategory="Figures",
+            labels={"artefact": "{artefact}", "scale": "{scale}"},
+        ),
+        png="reports/{scale}/{work}/{artefact}.png",
+        meta="reports/{scale}/{work}/{artefact}.json",
+    params:
+        spec=artefact_specification,
+        code=code_of,
+        title=lambda wildcards: artefact_entry(wildcards).title,
+    log:
+        "logs/{scale}/artefacts/{work}/{artefact}.log",
+    wildcard_constraints:
+        artefact="figure-[a-z0-9.-]+",
+    localrule: True
+    message:
+        "Drawing {wildcards.artefact} of {wildcards.work}"
+    script:
+        "../scripts/make_artefact.py"

@@ -1,0 +1,27 @@
+"""Data sets: from archives, folders and downloads to memory-mapped arrays."""
+
+
+def split_specification(wildcards):
+    return canonical_json(catalogue(None).split_specification(wildcards.dataset, wildcards.split))
+
+
+rule prepare_dataset:
+    """Prepare one split of one data set, from data_root if it is there, otherwise from its host."""
+    output:
+        images="results/datasets/{dataset}/{split}/images.npy",
+        labels="results/datasets/{dataset}/{split}/labels.npy",
+        manifest="results/datasets/{dataset}/{split}/manifest.json",
+    params:
+        spec=split_specification,
+    log:
+        "logs/datasets/{dataset}-{split}.log",
+    benchmark:
+        "benchmarks/datasets/{dataset}-{split}.tsv"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    message:
+        "Preparing the {wildcards.split} split of {wildcards.dataset}"
+    script:
+        "../scripts/prepare_dataset.py"

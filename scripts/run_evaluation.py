@@ -1,0 +1,33 @@
+"""Run one shard of an evaluation. A Snakemake script: see rules/evaluations.smk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gauntlet.runtime.job import job
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    from gauntlet.datasets import open_split
+    from gauntlet.evaluation.runner import Shard, run_shard
+    from gauntlet.models import load_model
+    from gauntlet.runtime.devices import leased_device, use_reproducible_arithmetic
+    from gauntlet.runtime.files import file_sha256
+
+    weights = Path(snakemake.input.model[0])
+    use_reproducible_arithmetic(snakemake.threads)
+    with leased_device(snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]) as device:
+        run_shard(
+            json.loads(snakemake.params.spec),
+            load_model(weights.parent, device),
+            open_split(Path(snakemake.input.images[0]).parent),
+            weights_sha256=file_sha256(weights),
+            shard=Shard(int(snakemake.wildcards.shard), snakemake.params.shards),
+            cache=Path(snakemake.params.cache),
+            output=Path(snakemake.output.table),
+            device=device,
+        )

@@ -1,0 +1,141 @@
+"""The grammar of the configuration files, as pydantic models. Unknown keys are refused everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gauntlet.contracts import ARCHITECTURES, DEFENCES, PROCEDURES
+from gauntlet.training.checkpoints import CheckpointSettings
+from gauntlet.training.settings import TrainingSettings
+from gauntlet.values import NonNegativeInt, PositiveInt
+
+ArchitectureEntry = Annotated[dict[str, Any], BeforeValidator(ARCHITECTURES.normalize)]
+DefenceEntry = Annotated[dict[str, Any], BeforeValidator(DEFENCES.normalize)]
+ProcedureEntry = Annotated[dict[str, Any], BeforeValidator(PROCEDURES.normalize)]
+
+
+class Strict(BaseModel):
+    """Base of every model: unknown keys are errors, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UserSettings(Strict):
+    """The knobs of ``config/config.yaml`` and of Snakemake's ``--config``."""
+
+    scale: Literal["demo", "small", "full"] = "full"
+    works: list[str] | None = Field(None, description="works to make; all of them if empty")
+    data_root: str | None = Field(None, description="folder searched for data sets before any download")
+    seed: NonNegativeInt = 0
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    jobs_per_gpu: PositiveInt = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_works(cls, values: Any) -> Any:
+        """On the command line works are written ``works=song,croce2019``."""
+        if isinstance(values, dict) and isinstance(values.get("works"), str):
+            names = [name.strip() for name in values["works"].split(",") if name.strip()]
+            return {**values, "works": None if names in ([], ["all"]) else names}
+        return values
+
+
+class Normalization(Strict):
+    """Per-channel statistics of the input layer, in pixel scale."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class ModelEntry(Strict):
+    """A network: how it is built, and either how it is trained or where its weights come from."""
+
+    dataset: str
+    architecture: ArchitectureEntry
+    normalization: Normalization | None = None
+    defence: DefenceEntry = Field(default_factory=lambda: DEFENCES.normalize({"name": "natural"}))
+    training: TrainingSettings | None = None
+    checkpoint: CheckpointSettings | None = None
+    replicate: NonNegativeInt = Field(0, description="distinguishes repeated trainings of one specification")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ModelEntry:
+        if (self.training is None) == (self.checkpoint is None):
+            raise ValueError("a model has either a training or a checkpoint")
+        return self
+
+
+class SamplesEntry(Strict):
+    """Which images of a split an evaluation works on."""
+
+    split: str = "test"
+    count: PositiveInt | None = Field(None, description="number of images; all of them if empty")
+    order: Literal["first", "random", "every"] = Field(
+        "first", description="file order, a seeded permutation, or evenly spaced through the split"
+    )
+    offset: NonNegativeInt = Field(0, description="leading images of that order to leave out")
+    correct_only: bool = Field(False, description="only images that the model classifies correctly")
+    targets: Literal["none", "random", "next", "all"] = Field(
+        "none", description="target classes: a random wrong one, the next one, or a sample for each wrong class"
+    )
+
+
+class EvaluationEntry(Strict):
+    """Procedures run on one model over one sample of one data set."""
+
+    model: str
+    dataset: str | None = Field(None, description="the model's own data set if empty")
+    samples: SamplesEntry = SamplesEntry()
+    procedures: dict[str, ProcedureEntry]
+    chunk: PositiveInt = Field(100, description="images per chunk, the unit of batching, randomness and resuming")
+    shards: PositiveInt = Field(1, description="jobs that the samples are cut into")
+    keep_images: NonNegativeInt = Field(0, description="leading samples whose final images are kept")
+
+
+class _Made(Strict):
+    """What artefacts and claims are made from; names may be patterns with ``*``."""
+
+    evaluations: list[str] = []
+    models: list[str] = []
+    datasets: list[str] = Field([], description="prepared splits, as <dataset>/<split>")
+    published: list[str] = []
+    settings: dict[str, Any] = {}
+
+
+class ArtefactEntry(_Made):
+    """One table or figure."""
+
+    title: str
+    make: str = Field(description="function in the work's artefacts module, or module.function of the work")
+
+
+class ClaimEntry(_Made):
+    """One statement of a work that the evidence supports or contradicts."""
+
+    statement: str
+    check: str | None = Field(None, description="function in the work's claims module; the claim's name if empty")
+
+
+class Document(Strict):
+    """How the work is cited."""
+
+    author: str
+    title: str
+    kind: str
+    year: int
+    institution: str | None = None
+    url: str | None = None
+
+
+class WorkFile(Strict):
+    """A file ``config/works/<work>.yaml`` after its scale was chosen and ``foreach`` unfolded."""
+
+    title: str
+    document: Document
+    definitions: Any = Field(None, description="anything; a place for YAML anchors")
+    models: dict[str, ModelEntry] = {}
+    evaluations: dict[str, EvaluationEntry] = {}
+    artefacts: dict[str, ArtefactEntry] = {}
+    claims: dict[str, ClaimEntry] = {}

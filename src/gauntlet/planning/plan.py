@@ -1,0 +1,88 @@
+"""What a run amounts to: jobs still to do, their cost, what is missing and what that blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gauntlet.configuration import Catalogue, paths
+from gauntlet.planning.availability import Available, needed_splits
+from gauntlet.planning.cost import evaluation_work, split_size, training_work
+
+
+@dataclass
+class Plan:
+    """A run before it starts.
+
+    Attributes:
+        trainings: GPU hours of each training that can be done and is not.
+        imports: checkpoints to import.
+        evaluations: GPU hours of each evaluation, by ``work/evaluation``.
+        artefacts: number of artefacts that can be made.
+        disk_bytes: estimate of what data sets, weights and tables will take.
+        missing: resources that cannot be had, with the reason.
+        blocked: artefacts and claims that cannot be made, by ``work/name``, with the reason.
+    """
+
+    trainings: dict[str, float] = field(default_factory=dict)
+    imports: list[str] = field(default_factory=list)
+    evaluations: dict[str, float] = field(default_factory=dict)
+    artefacts: int = 0
+    disk_bytes: float = 0.0
+    missing: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """Write the plan for a reader."""
+        training, evaluation = sum(self.trainings.values()), sum(self.evaluations.values())
+        yield f"{len(self.trainings)} trainings, {hours(training)}"
+        yield f"{len(self.imports)} checkpoints to import"
+        yield f"{len(self.evaluations)} evaluations, {hours(evaluation)}"
+        yield f"{self.artefacts} artefacts can be made, {len(self.blocked)} artefacts and claims cannot"
+        yield f"disk: about {self.disk_bytes / 2**30:.1f} GiB"
+        costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1])[:10]
+        if costly:
+            yield ""
+            yield "The costliest jobs (estimates for one GPU):"
+            yield from (f"  {hours(cost):>16}  {name}" for name, cost in costly)
+        if self.missing:
+            yield ""
+            yield "Missing here:"
+            yield from (f"  {name}: {reason}" for name, reason in self.missing.items())
+            yield ""
+            yield "These are skipped, with the reason in the report:"
+            yield from (f"  {name}: {reason}" for name, reason in self.blocked.items())
+
+
+def make_plan(catalogue: Catalogue, available: Available) -> Plan:
+    """Work out the plan of a whole run at the catalogue's scale."""
+    plan = Plan(missing=available.missing())
+    for dataset, split in needed_splits(catalogue):
+        if available.splits[dataset, split] is None:
+            channels, height, width = catalogue.datasets[dataset].shape
+            plan.disk_bytes += channels * height * width * split_size(catalogue.datasets[dataset], split)
+    for name in sorted(set(catalogue.origins.values())):
+        if available.model(name) or (paths.model_folder(catalogue.scale, name) / "manifest.json").is_file():
+            continue
+        if catalogue.models[name].checkpoint is not None:
+            plan.imports.append(name)
+        else:
+            plan.trainings[name] = training_work(catalogue, name).gpu_hours
+    for work in catalogue.works.values():
+        for name in work.content.evaluations:
+            done = paths.evaluation_file(catalogue.scale, work.name, name).is_file()
+            if not done and not available.evaluation(work.name, name):
+                plan.evaluations[f"{work.name}/{name}"] = evaluation_work(catalogue, work.name, name).gpu_hours
+        entries = {**work.content.artefacts, **work.content.claims}
+        for name, entry in entries.items():
+            reason = available.made_from(work.name, entry)
+            if reason:
+                plan.blocked[f"{work.name}/{name}"] = reason
+            elif name in work.content.artefacts:
+                plan.artefacts += 1
+    return plan
+
+
+def hours(value: float) -> str:
+    """Write a number of GPU hours, in minutes where it is short."""
+    return f"{value:.1f} GPU hours" if value >= 1 else f"{60 * value:.1f} GPU minutes"
