@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,12 +22,15 @@ class Perturbed:
         iterations: steps spent on each image, int64 ``[N]``.
         queries: forward passes spent on each image, int64 ``[N]``.
         columns: further columns, each ``[N]``.
+        targets: classes ``[N]`` that the attack aimed at, None for an untargeted attack; by default the
+            batch's.
     """
 
     images: Tensor
     iterations: Tensor
     queries: Tensor
     columns: dict[str, Tensor] = field(default_factory=dict)
+    targets: Tensor | Literal["batch"] | None = "batch"
 
 
 class Attack(Procedure):
@@ -43,7 +47,8 @@ class Attack(Procedure):
             logits = model(perturbed.images)
         # A targeted attack succeeds when the network says its target, any other when it is wrong.
         prediction = logits.argmax(1)
-        success = prediction != batch.labels if batch.targets is None else prediction == batch.targets
+        targets = batch.targets if isinstance(perturbed.targets, str) else perturbed.targets
+        success = prediction != batch.labels if targets is None else prediction == targets
         columns = {
             "success": success,
             **prediction_columns(logits, batch.labels),
@@ -70,16 +75,19 @@ def prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         ``prediction``: the most likely class; ``rank``: how many classes are more likely than the true one,
         so that top-k accuracy is ``rank < k`` (ties count against the true class, unless it is the
         prediction); ``cross_entropy``: loss of the true class in nats, computed in float64, so that it
-        stays finite; ``confidence``: float32 softmax probability of the true class, which can be exactly 0.
+        stays finite; ``confidence``: float32 softmax probability of the true class, which can be exactly 0;
+        ``prediction_confidence``: that of the predicted class.
     """
     prediction = logits.argmax(1)
     true = logits.gather(1, labels[:, None])
+    probabilities = logits.float().softmax(1)
     rank = (logits >= true).sum(1) - 1
     return {
         "prediction": prediction,
         "rank": torch.where(prediction == labels, torch.zeros_like(rank), rank),
         "cross_entropy": F.cross_entropy(logits.double(), labels, reduction="none"),
-        "confidence": logits.float().softmax(1).gather(1, labels[:, None]).squeeze(1),
+        "confidence": probabilities.gather(1, labels[:, None]).squeeze(1),
+        "prediction_confidence": probabilities.amax(1),
     }
 
 
