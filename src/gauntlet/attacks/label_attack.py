@@ -1,0 +1,146 @@
+"""What hard-label attacks share: the question "has the label changed?" and the record of the nearest answer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks.base import Perturbed
+from gauntlet.attacks.image_streams import ImageStreams
+from gauntlet.attacks.objectives import Goal
+from gauntlet.attacks.oracle import LabelOracle
+from gauntlet.attacks.query_attack import Findings, QueryAttack
+from gauntlet.contracts import Batch, Classifier
+
+MARKS_PER_DECADE = 8
+
+
+def trace_marks(limit: int) -> list[int]:
+    """Return the counts at which a trace is read: eight per decade up to ``limit``, and ``limit`` itself.
+
+    The marks of a smaller limit are among those of a larger one, except for the limit.
+    """
+    marks: list[int] = []
+    exponent = 0
+    while (mark := round(10 ** (exponent / MARKS_PER_DECADE))) < limit:
+        if mark not in marks:
+            marks.append(mark)
+        exponent += 1
+    return [*marks, limit]
+
+
+class Trace:
+    """The smallest value that each image had reached at each mark, infinity before the first.
+
+    Args:
+        marks: increasing counts (of queries, or of iterations).
+        like: one number per image ``[N]``, of the type and on the device of the values.
+    """
+
+    def __init__(self, marks: list[int], like: Tensor) -> None:
+        self.marks = marks
+        self._marks = torch.tensor(marks, device=like.device)
+        self._values = like.new_full((len(like), len(marks)), torch.inf)
+
+    def note(self, rows: Tensor, positions: Tensor, values: Tensor) -> None:
+        """Note that the images ``rows`` reached ``values`` at the counts ``positions`` (all ``[n]``)."""
+        reached = torch.where(self._marks >= positions[:, None], values[:, None], torch.inf)
+        self._values[rows] = torch.minimum(self._values[rows], reached)
+
+    def columns(self, prefix: str) -> dict[str, Tensor]:
+        """Return one column per mark, ``<prefix>_<mark>``."""
+        return {f"{prefix}_{mark}": self._values[:, place] for place, mark in enumerate(self.marks)}
+
+
+class LabelSearch:
+    """One batch under a hard-label attack.
+
+    Args:
+        oracle: answers with labels.
+        batch: the images under attack.
+        eps: radius in pixel scale that makes a success.
+
+    Attributes:
+        oracle: the same.
+        clean: the clean images ``[N, C, H, W]``.
+        streams: the images' random numbers.
+        findings: ``images`` holds the nearest adversarial image so far.
+        best: its linf distance ``[N]``, infinity before the first.
+        trace: of ``best`` over charged queries.
+    """
+
+    def __init__(self, oracle: LabelOracle, batch: Batch, eps: float) -> None:
+        self.oracle = oracle
+        self.clean = batch.images
+        self.streams = ImageStreams(batch.generator, batch.indices)
+        self.findings = Findings.start(batch.images)
+        self.best = batch.images.new_full((len(batch),), torch.inf)
+        self.trace = Trace(trace_marks(oracle.budget), self.best)
+        self._goal = Goal.of(batch)
+        self._eps = eps
+
+    def crossed(self, images: Tensor, rows: Tensor, *, charged: bool = True) -> Tensor:
+        """Ask whether the clipped images lie across the boundary, bool ``[n]``; one query for each."""
+        labels = self.oracle.labels(images.clamp(0, 1), rows, charged=charged)
+        return self._goal.rows(rows).reached_by(labels)
+
+    def offer(self, images: Tensor, rows: Tensor) -> None:
+        """Record adversarial images ``[n, C, H, W]`` of the distinct images ``rows``; the nearest are kept.
+
+        The distance is measured after clipping to the image box.
+        """
+        if len(rows) == 0:
+            return
+        images = images.clamp(0, 1)
+        distance = (images - self.clean[rows]).abs().flatten(1).amax(1)
+        nearer = distance < self.best[rows]
+        images, rows, distance = images[nearer], rows[nearer], distance[nearer]
+        queries = self.oracle.queries[rows]
+        self.best[rows] = distance
+        self.findings.images[rows] = images
+        self.trace.note(rows, queries, distance)
+        within = distance <= self._eps
+        self.findings.succeed(rows[within], queries[within])
+
+    def inside(self, rows: Tensor) -> Tensor:
+        """Say which of the images ``rows`` have an adversarial image within eps, bool ``[n]``."""
+        return self.best[rows] <= self._eps
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelAttack(QueryAttack):
+    """A black-box attack that sees the predicted class only and walks along the decision boundary.
+
+    It returns the nearest adversarial image it has found, the clean image if none.
+
+    Settings:
+        early_stop: leave an image as soon as its nearest adversarial image lies within eps; otherwise use
+            the whole budget, which gives distances that do not depend on eps.
+
+    Further columns: ``best_linf``, the smallest linf distance of an adversarial image (infinity for none);
+    ``linf_at_query_<q>``, the same after q charged queries, on a logarithmic grid of q up to the budget.
+    """
+
+    early_stop: bool = True
+
+    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+        """Search from every image that is not a success as it is."""
+        search = LabelSearch(LabelOracle(model, batch.images, self.budget), batch, self.eps)
+        rows = torch.arange(len(batch), device=batch.images.device)
+        wrong = search.crossed(batch.images, rows, charged=self.charge_clean_prediction)
+        search.offer(batch.images[wrong], rows[wrong])
+        self.search(search, rows[~wrong])
+        search.findings.columns |= {"best_linf": search.best, **search.trace.columns("linf_at_query")}
+        return self._perturbed(search.findings, search.oracle)
+
+    @abstractmethod
+    def search(self, search: LabelSearch, rows: Tensor) -> None:
+        """Attack the images ``rows`` (int64, sorted) in lock-step; ``offer`` what is found."""
+
+    def running(self, search: LabelSearch, rows: Tensor, price: int = 1) -> Tensor:
+        """Say which images go on: not yet within eps (if that stops them), and ``price`` queries left."""
+        going = search.oracle.remaining(rows) >= price
+        return going & ~search.inside(rows) if self.early_stop else going

@@ -1,0 +1,182 @@
+"""What black-box attacks share: the oracle they ask, its accounting rules, and the columns they record."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gauntlet.attacks.base import Attack, Perturbed
+from gauntlet.attacks.image_streams import ImageStreams
+from gauntlet.attacks.objectives import Goal
+from gauntlet.attacks.oracle import LabelOracle, ScoreOracle
+from gauntlet.contracts import Batch, Classifier, Cost
+from gauntlet.values import PositiveInt, Radius
+
+NEVER = float("nan")
+
+
+@dataclass
+class Findings:
+    """What a search has found so far; it writes into these tensors.
+
+    Attributes:
+        images: the image each search ends with, ``[N, C, H, W]``.
+        iterations: int64 ``[N]``.
+        queries_to_success: charged queries when the first success was seen, float64 ``[N]``, NaN for never.
+        columns: further columns, each ``[N]``.
+    """
+
+    images: Tensor
+    iterations: Tensor
+    queries_to_success: Tensor
+    columns: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, clean: Tensor) -> Findings:
+        """Begin with the clean images and nothing found."""
+        count, device = len(clean), clean.device
+        return cls(
+            images=clean.clone(),
+            iterations=torch.zeros(count, dtype=torch.int64, device=device),
+            queries_to_success=torch.full((count,), NEVER, dtype=torch.float64, device=device),
+        )
+
+    def succeed(self, rows: Tensor, queries: Tensor) -> None:
+        """Note the first success of the images ``rows`` after ``queries`` charged queries."""
+        first = self.queries_to_success[rows].isnan()
+        self.queries_to_success[rows[first]] = queries[first].double()
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryAttack(Attack):
+    """An attack that sees the network's answers only; every image runs until it is decided or out of budget.
+
+    Images that the network gets wrong (or already calls their target) are not attacked: they are a success
+    at distance 0 before the first query of the search.
+
+    Settings:
+        eps: radius of the linf ball in pixel scale that makes a success.
+        budget: most queries an image may cost.
+        charge_clean_prediction: whether looking at the clean image first costs one query of the budget.
+
+    Columns: ``queries`` charged to each image; ``uncharged_queries``, the passes that the accounting rules
+    do not charge; ``queries_to_success``, the charged queries when the attack first saw a success within eps
+    (NaN for never); ``success_in_budget``, whether it did.
+    """
+
+    eps: Radius
+    budget: PositiveInt
+    charge_clean_prediction: bool = False
+
+    @property
+    def cost(self) -> Cost:
+        """The whole budget and one pass to measure."""
+        return Cost(forward=self.budget + 1)
+
+    def _perturbed(self, findings: Findings, oracle: ScoreOracle | LabelOracle) -> Perturbed:
+        columns = {
+            "uncharged_queries": oracle.uncharged,
+            "queries_to_success": findings.queries_to_success,
+            "success_in_budget": ~findings.queries_to_success.isnan(),
+            **findings.columns,
+        }
+        return Perturbed(findings.images, findings.iterations, oracle.queries, columns)
+
+
+@dataclass(frozen=True)
+class ScoreSearch:
+    """One batch under a score-based attack.
+
+    Attributes:
+        oracle: answers with logits.
+        goal: what counts as success, for all images of the batch.
+        clean: the clean images.
+        streams: the images' random numbers.
+        findings: to be filled by the attack.
+    """
+
+    oracle: ScoreOracle
+    goal: Goal
+    clean: Tensor
+    streams: ImageStreams
+    findings: Findings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreAttack(QueryAttack):
+    """A black-box attack that sees logits."""
+
+    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+        """Search from every image that is not a success as it is."""
+        search = ScoreSearch(
+            oracle=ScoreOracle(model, batch.images, self.budget),
+            goal=Goal.of(batch),
+            clean=batch.images,
+            streams=ImageStreams(batch.generator, batch.indices),
+            findings=Findings.start(batch.images),
+        )
+        rows = torch.arange(len(batch), device=batch.images.device)
+        logits = search.oracle.scores(batch.images, rows, charged=self.charge_clean_prediction)
+        reached = search.goal.reached_by(logits.argmax(1))
+        search.findings.succeed(rows[reached], search.oracle.queries[reached])
+        self.search(search, rows[~reached])
+        return self._perturbed(search.findings, search.oracle)
+
+    @abstractmethod
+    def search(self, search: ScoreSearch, rows: Tensor) -> None:
+        """Attack the images ``rows`` (int64, sorted) in lock-step and fill ``search.findings``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IterativeScoreAttack(ScoreAttack):
+    """A score-based attack that moves one iterate per image and tests it after every step.
+
+    Settings:
+        charge_success_tests: whether the test of the iterate after a step is charged. A step is only
+            begun where the budget covers it and, if charged, the test.
+    """
+
+    charge_success_tests: bool = False
+
+    def search(self, search: ScoreSearch, rows: Tensor) -> None:
+        """Step, test, drop what is decided or cannot afford another step."""
+        oracle, findings = search.oracle, search.findings
+        state = self.start(search)
+        test = int(self.charge_success_tests)
+        iteration = 0
+        while True:
+            price = self.queries_of_step(iteration) + test * self.tested(iteration)
+            rows = rows[oracle.remaining(rows) >= price]
+            if len(rows) == 0:
+                return
+            findings.images[rows] = self.step(search, state, rows, iteration)
+            findings.iterations[rows] += 1
+            if self.tested(iteration):
+                logits = oracle.scores(findings.images[rows], rows, charged=self.charge_success_tests)
+                reached = search.goal.rows(rows).reached_by(logits.argmax(1))
+                findings.succeed(rows[reached], oracle.queries[rows[reached]])
+                rows, logits = rows[~reached], logits[~reached]
+                self.learn(search, state, rows, logits)
+            iteration += 1
+
+    def tested(self, iteration: int) -> bool:
+        """Whether the iterate is tested after this step."""
+        return True
+
+    @abstractmethod
+    def queries_of_step(self, iteration: int) -> int:
+        """Queries that one image's step costs."""
+
+    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+        """Return what the attack remembers of each image of the batch, tensors ``[N, ...]``."""
+        return {}
+
+    @abstractmethod
+    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+        """Return the next iterates of the images ``rows``."""
+
+    def learn(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, logits: Tensor) -> None:
+        """Use the logits of the tested iterates; most attacks do not."""
