@@ -1,0 +1,245 @@
+"""Every mistake in the configuration gives one message with file, key, what was found and what is valid."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gauntlet.cli import main
+from gauntlet.configuration import load_catalogue
+from gauntlet.errors import ConfigurationError
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+WORK = {
+    "title": "A toy",
+    "document": {"author": "A. Author", "title": "Toys", "kind": "thesis", "year": 2020},
+    "models": {
+        "toy-{eps}": {
+            "foreach": {"eps": [4, 8]},
+            "dataset": {"demo": "digits", "small": "mnist", "full": "mnist"},
+            "architecture": {"name": "preact_resnet"},
+            "defence": {
+                "name": "adversarial_training",
+                "attack": {"name": "first_order", "norm": "linf", "eps": "{eps}/255", "steps": 2, "step_size": 0.01},
+            },
+            "training": {
+                "epochs": {"demo": 1, "small": 2, "full": 30},
+                "optimizer": {"name": "sgd", "lr": 0.1},
+            },
+        },
+    },
+    "evaluations": {
+        "attacks-{eps}": {
+            "foreach": {"eps": [4, 8]},
+            "model": "toy-{eps}",
+            "samples": {"count": {"demo": 10, "small": 100, "full": 1000}},
+            "procedures": {
+                "pgd-{steps}": {
+                    "foreach": {"steps": [1, 5]},
+                    "name": "first_order",
+                    "norm": "linf",
+                    "eps": "8/255",
+                    "steps": "{steps}",
+                    "step_size": "2/255",
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a configuration folder whose only work is WORK with some of it changed."""
+
+    def loaded(changes=None, **overrides):
+        work = copy.deepcopy(WORK)
+        if changes:
+            changes(work)
+        (tmp_path / "works").mkdir(exist_ok=True)
+        (tmp_path / "works" / "toy.yaml").write_text(yaml.safe_dump(work, sort_keys=False))
+        for name in ("config.yaml", "datasets.yaml"):
+            (tmp_path / name).write_text((CONFIG / name).read_text())
+        return load_catalogue(tmp_path, {"scale": "demo", **overrides})
+
+    return loaded
+
+
+def test_the_scale_is_chosen_and_grids_are_unfolded(load):
+    catalogue = load(scale="small")
+    assert set(catalogue.models) == {"toy-4", "toy-8"}
+    assert catalogue.models["toy-8"].dataset == "mnist"
+    assert catalogue.models["toy-8"].training.epochs == 2
+    assert catalogue.models["toy-8"].defence["attack"]["eps"] == pytest.approx(8 / 255)
+    procedures = catalogue.evaluation("toy", "attacks-4").procedures
+    assert {name: entry["steps"] for name, entry in procedures.items()} == {"pgd-1": 1, "pgd-5": 5}
+
+
+def test_a_changed_setting_changes_only_the_specifications_that_depend_on_it(load):
+    before, after = load(), load(lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(eps="9/255"))
+    assert before.model_specification("toy-4") == after.model_specification("toy-4")
+    assert before.evaluation_specification("toy", "attacks-4") != after.evaluation_specification("toy", "attacks-4")
+
+
+def test_identical_models_are_trained_once(load):
+    def add_twin(work):
+        work["models"]["twin"] = {key: value for key, value in work["models"]["toy-{eps}"].items() if key != "foreach"}
+        work["models"]["twin"] = yaml.safe_load(yaml.safe_dump(work["models"]["twin"]).replace("{eps}", "4"))
+
+    catalogue = load(add_twin)
+    assert catalogue.origins["twin"] == "toy-4"
+    assert catalogue.origins["toy-8"] == "toy-8"
+
+
+def test_replicates_are_different_models(load):
+    def replicate(work):
+        work["models"]["toy-{eps}"]["foreach"] = {"eps": [4, 8], "r": [0, 1]}
+        work["models"]["toy-{eps}-{r}"] = {**work["models"].pop("toy-{eps}"), "replicate": "{r}"}
+        work["evaluations"]["attacks-{eps}"]["model"] = "toy-{eps}-0"
+
+    catalogue = load(replicate)
+    seeds = [catalogue.model_specification(f"toy-4-{r}")["seed"] for r in (0, 1)]
+    assert seeds == [0, 1]
+    assert len(set(catalogue.origins.values())) == 4
+
+
+def procedure(work):
+    return work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"]
+
+
+def evaluation(work):
+    return work["evaluations"]["attacks-{eps}"]
+
+
+def model(work):
+    return work["models"]["toy-{eps}"]
+
+
+MISTAKES = {
+    "an unknown key": (
+        lambda work: evaluation(work).update(smaples={}), "unknown key", "evaluations.attacks-4.smaples", "smaples", "samples",
+    ),
+    "an unknown top-level section": (
+        lambda work: work.update(artifacts={}), "unknown key", "artifacts", "artifacts", "artefacts",
+    ),
+    "an unknown procedure": (
+        lambda work: procedure(work).update(name="first_ordr"),
+        "unknown procedure", "evaluations.attacks-4.procedures.pgd-1.name", "first_ordr", "first_order",
+    ),
+    "an unknown setting of a procedure": (
+        lambda work: procedure(work).update(stepsize=1),
+        "unknown setting", "evaluations.attacks-4.procedures.pgd-1.stepsize", "stepsize", "step_size",
+    ),
+    "an unknown data set": (
+        lambda work: model(work).update(dataset="cifar"), "unknown data set", "models.toy-4.dataset", "cifar", "cifar10",
+    ),
+    "an unknown model": (
+        lambda work: evaluation(work).update(model="toys-{eps}"), "unknown model", "evaluations.attacks-4.model", "toys-4", "toy-4",
+    ),
+    "a missing scale": (
+        lambda work: model(work)["training"].update(epochs={"demo": 1, "full": 2}),
+        "lacks a scale", "models.toy-{eps}.training.epochs", "demo, full", "demo, small, full",
+    ),
+    "a radius that is not a number": (
+        lambda work: procedure(work).update(eps="8/255th"),
+        "unusable setting", "evaluations.attacks-4.procedures.pgd-1.eps", "'8/255th'", "number",
+    ),
+    "a radius that is not positive": (
+        lambda work: procedure(work).update(eps=-1),
+        "unusable setting", "evaluations.attacks-4.procedures.pgd-1.eps", "-1", "greater than 0",
+    ),
+    "a mistake inside a defence's attack": (
+        lambda work: model(work)["defence"]["attack"].update(norm="l7"),
+        "unusable setting", "models.toy-4.defence.attack.norm", "'l7'", "'linf'",
+    ),
+    "an unknown split": (
+        lambda work: evaluation(work)["samples"].update(split="validation"),
+        "no such split", "evaluations.attacks-4.samples.split", "validation", "test",
+    ),
+    "a name that foreach makes twice": (
+        lambda work: work["models"].update(same={**model(work)}), "duplicate name", "models.same", "same", "foreach",
+    ),
+    "an unknown placeholder": (
+        lambda work: procedure(work).update(eps="{epsilon}/255"),
+        "unknown placeholder", "evaluations.attacks-4.procedures.pgd-1.eps", "{epsilon}", "foreach",
+    ),
+    "an artefact that names a missing evaluation": (
+        lambda work: work.update(artefacts={"table-1": {"title": "t", "make": "table_1", "evaluations": ["attack-4"]}}),
+        "no such evaluation", "artefacts.table-1.evaluations", "attack-4", "attacks-4",
+    ),
+    "an artefact whose name does not say its kind": (
+        lambda work: work.update(artefacts={"tabel-1": {"title": "t", "make": "table_1"}}),
+        "says its kind", "artefacts.tabel-1", None, "table-",
+    ),
+    "an artefact without a function": (
+        lambda work: work.update(artefacts={"table-1": {"title": "t", "make": "table_one"}}),
+        "no such function", "artefacts.table-1", "table_one", "",
+    ),
+    "published numbers that are not there": (
+        lambda work: work.update(artefacts={"table-1": {"title": "t", "make": "table_1", "published": ["t1.csv"]}}),
+        "no such file of published numbers", "artefacts.table-1.published", "t1.csv", "published",
+    ),
+    "a model with neither training nor checkpoint": (
+        lambda work: model(work).pop("training"), "cannot be used", "models.toy-4", None, "either a training or a checkpoint",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_with_file_key_and_what_is_valid(load, tmp_path, mistake):
+    change, problem, key, found, valid = MISTAKES[mistake]
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        load(change)
+    assert caught.value.file == tmp_path / "works" / "toy.yaml"
+    assert caught.value.key == key
+    assert found is None or caught.value.found == found
+    assert valid in (caught.value.valid or "")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem", "key", "valid"),
+    [
+        ({"scale": "tiny"}, "unknown scale", "scale", "demo, small, full"),
+        ({"works": "toyy"}, "unknown work", "works", "did you mean toy"),
+        ({"data_root": "/nowhere/at/all"}, "does not exist", "data_root", "an existing folder"),
+        ({"sede": 1}, "unknown key", "sede", "did you mean seed"),
+        ({"device": "gpu"}, "cannot be used", "device", "pattern"),
+    ],
+)
+def test_a_wrong_user_setting_is_named(load, overrides, problem, key, valid):
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        load(**overrides)
+    assert caught.value.key == key
+    assert valid in caught.value.valid
+
+
+def test_two_works_may_not_describe_different_models_under_one_name(load, tmp_path):
+    load()
+    other = copy.deepcopy(WORK)
+    model(other)["training"]["epochs"] = 9
+    (tmp_path / "works" / "zoo.yaml").write_text(yaml.safe_dump(other))
+    with pytest.raises(ConfigurationError, match="another work") as caught:
+        load_catalogue(tmp_path, {"scale": "demo"})
+    assert caught.value.key == "models.toy-4"
+
+
+def test_the_command_line_prints_the_message_without_a_traceback(load, tmp_path, capsys):
+    with pytest.raises(ConfigurationError):
+        load(lambda work: procedure(work).update(name="nonsense"))
+    assert main(["--folder", str(tmp_path), "list", "--config", "scale=demo"]) == 1
+    message = capsys.readouterr().err
+    assert "unknown procedure" in message
+    assert "toy.yaml" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize("scale", ["demo", "small", "full"])
+def test_the_project_s_own_configuration_is_valid_at_every_scale(scale):
+    catalogue = load_catalogue(CONFIG, {"scale": scale})
+    for name, work in catalogue.works.items():
+        for evaluation_name in work.content.evaluations:
+            assert catalogue.evaluation_specification(name, evaluation_name)["procedures"]
