@@ -1,1 +1,9 @@
-""" """
+"""Architectures: plans of networks. Importing the package registers them.
+
+Layers carry torchvision's names (``conv1``, ``layer2.0.bn1``, ``downsample``, ``fc``), so that most published
+checkpoints need few renamings.
+"""
+
+from gauntlet.architectures import cnn, preact_resnet, resnet, torchvision_resnet
+
+__all__ = ["cnn", "preact_resnet", "resnet", "torchvision_resnet"]

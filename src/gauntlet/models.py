@@ -1,0 +1,119 @@
+"""Models: an architecture with its input normalization, built from or loaded by a job's specification.
+
+A specification is a JSON mapping with ``architecture``, ``input_shape`` (C, H, W), ``classes``,
+``normalization`` (per-channel ``mean`` and ``std``, or null) and ``seed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gauntlet.contracts import ARCHITECTURES, Classifier
+from gauntlet.errors import DataError
+from gauntlet.runtime.files import atomic_path, read_json
+from gauntlet.runtime.seeding import seed_for
+
+WEIGHTS, HISTORY, MANIFEST = "weights.safetensors", "history.parquet", "manifest.json"
+"""Names of a model's files in its folder."""
+
+
+class Normalized(nn.Module):
+    """A network behind its input normalization, so that its images are in [0, 1].
+
+    Args:
+        network: reads normalized images ``[N, C, H, W]``.
+        mean: subtracted from each channel.
+        std: each channel is divided by it.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits ``[N, K]`` of images ``[N, C, H, W]`` in [0, 1]."""
+        return self.network((images - self.mean) / self.std)
+
+
+def build_model(specification: Mapping[str, Any]) -> Classifier:
+    """Build the model of a specification with fresh weights, which its seed determines."""
+    channels, height, width = specification["input_shape"]
+    architecture = ARCHITECTURES.parse(specification["architecture"])
+    normalization = specification.get("normalization")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("weights", specification["seed"]))
+        network = architecture.build((channels, height, width), specification["classes"])
+        if normalization is None:
+            return network
+        return Normalized(network, normalization["mean"], normalization["std"])
+
+
+def bare_network(model: Classifier) -> nn.Module:
+    """Return the network without its input normalization."""
+    return model.network if isinstance(model, Normalized) else model
+
+
+def load_model(
+    folder: str | Path, device: torch.device | str = "cpu", *, parameter_gradients: bool = False
+) -> Classifier:
+    """Load a trained or imported model, in eval mode.
+
+    Args:
+        folder: holds ``manifest.json`` and ``weights.safetensors``.
+        device: where the model goes.
+        parameter_gradients: whether parameters require gradients; attacks only need those of the input.
+
+    Raises:
+        DataError: the weights do not belong to the manifest's architecture.
+    """
+    folder = Path(folder)
+    with torch.device("meta"):  # No weights are drawn only to be overwritten.
+        model = build_model(read_json(folder / MANIFEST)["specification"])
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
+    except RuntimeError as error:
+        raise DataError(f"{folder / WEIGHTS} does not fit its manifest: {error}") from None
+    return place(model, device).eval().requires_grad_(parameter_gradients)
+
+
+def place(model: nn.Module, device: torch.device | str) -> nn.Module:
+    """Move a model to a device, its convolutions laid out channels last, which is faster nearly everywhere."""
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def save_weights(model: Classifier, folder: str | Path) -> None:
+    """Write ``weights.safetensors`` atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(Path(folder) / WEIGHTS) as temporary:
+        save_file(tensors, temporary)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trainable numbers of a model."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def forward_flops(specification: Mapping[str, Any]) -> float:
+    """Return the floating-point operations of one image's forward pass (a multiply-add counts as two).
+
+    Nothing is computed: the network and the image live on the meta device.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        model = build_model(specification).eval()
+        image = torch.empty(1, *specification["input_shape"])
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(image)
+    return float(counter.get_total_flops())
