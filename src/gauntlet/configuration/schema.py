@@ -70,11 +70,14 @@ def _component(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -
 
 
 def _loosen(node: Any) -> Any:
-    """Let every property of every object also be a placeholder, a fraction or a value by scale."""
+    """Let every property of every object also be a placeholder, a fraction or a value by scale; tie components."""
     if isinstance(node, list):
         return [_loosen(entry) for entry in node]
     if not isinstance(node, Mapping):
         return node
+    if "component" in node:
+        # A setting that is itself a component; only the schema of the whole file knows its definition.
+        return {"$ref": f"#/$defs/{node['component']}"}
     loose = {key: _loosen(entry) for key, entry in node.items() if key not in ("properties", "const", "enum", "default")}
     loose |= {key: node[key] for key in ("const", "enum", "default") if key in node}
     if "properties" in node:
