@@ -18,7 +18,7 @@ from gauntlet.values import Norm, PositiveInt, Radius
 Decay = Literal["constant", "harmonic", "geometric"]
 
 NOISE_SHARE = 0.1
-"""Share of a randomized step that is noise (maerz2023, section 4.2.1)."""
+"""Share of a randomized step that is noise (maerz2023, Algorithm 4)."""
 
 
 def step_lengths(decay: Decay, steps: int, eps: float) -> list[float]:

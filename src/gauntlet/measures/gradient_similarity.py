@@ -49,8 +49,8 @@ def angle_degrees(cosines: np.ndarray) -> np.ndarray:
 class GradientSimilarity(Procedure):
     """Compare the gradients of the loss in the parameters at an image and at variants of it.
 
-    The columns ``cosine_<scope>_<i>_<j>`` hold the cosine for every pair i before j of the variants; NaN where
-    a gradient is zero or NaN. All variants of an image keep its label. Running statistics of batch
+    The columns ``cosine_<scope>_<i>_<j>`` hold the cosine for every pair i before j of the variants; NaN
+    where a gradient is zero or NaN. All variants of an image keep its label. Running statistics of batch
     normalization are no parameters and stay as they are.
 
     Settings:
@@ -99,7 +99,7 @@ class GradientSimilarity(Procedure):
         return Outcome(columns)
 
     def _gram(self, model: Classifier, images: Tensor, labels: Tensor) -> dict[Scope, Tensor]:
-        """Return the inner products of the gradients of each image's variants, float64 ``[N, V, V]`` per scope.
+        """Return the inner products of the gradients at each image's variants, float64 ``[N, V, V]``, by scope.
 
         Args:
             model: the network.

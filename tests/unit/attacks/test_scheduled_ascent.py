@@ -83,7 +83,7 @@ def test_result_lies_in_the_ball_and_the_box(decay, randomized, norm, cnn, rando
 
 
 def test_more_steps_start_again_from_the_clean_image(cnn, random_batch):
-    """The first point that each run asks the network about is the clean image, its second its own omega_1 away."""
+    """Each run looks at the clean image first, and at a point its own omega_1 away second."""
     seen: list[torch.Tensor] = []
     handle = cnn.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
     batch = random_batch()
