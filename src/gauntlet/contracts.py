@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import torch
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -17,6 +17,19 @@ from torch import Tensor, nn
 from gauntlet.registry import Registry
 
 Classifier = nn.Module
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their true classes.
+
+    Attributes:
+        images: uint8, or float32 in [0, 1], ``[R, C, H, W]``.
+        labels: int64 ``[R]``.
+    """
+
+    images: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Batch:
         indices: position of each image in its data set split, int64 ``[N]``.
         generator: the only source of randomness, on the device of the images.
         targets: classes that a targeted attack aims at, int64 ``[N]``, or None.
+        references: training images, for attacks that start from images of other classes, or None.
     """
 
     images: Tensor
@@ -36,6 +50,7 @@ class Batch:
     indices: Tensor
     generator: torch.Generator
     targets: Tensor | None = None
+    references: LabelledImages | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -145,6 +160,14 @@ class Architecture(ABC):
         """
 
 
+@runtime_checkable
+class FitsImages(Protocol):
+    """A layer that takes something from the training images that is not learnt by gradients."""
+
+    def fit(self, images: Tensor) -> None:
+        """Look at all training images, uint8 ``[N, C, H, W]``, once, before the first epoch."""
+
+
 PROCEDURES: Registry[Procedure] = Registry(
     "procedure", ["gauntlet.attacks", "gauntlet.certification", "gauntlet.measures"]
 )
@@ -156,6 +179,22 @@ AnyProcedure = Annotated[
     Procedure,
     PlainValidator(PROCEDURES.parse),
     PlainSerializer(PROCEDURES.dump),
-    WithJsonSchema({"$ref": "#/$defs/procedure"}),
+    WithJsonSchema({"component": "procedure"}),
 ]
 """Type of a setting that is itself a procedure, such as the attack inside adversarial training."""
+
+AnyDefence = Annotated[
+    Defence,
+    PlainValidator(DEFENCES.parse),
+    PlainSerializer(DEFENCES.dump),
+    WithJsonSchema({"component": "defence"}),
+]
+"""Type of a setting that is itself a defence, such as what each member of an ensemble is trained with."""
+
+AnyArchitecture = Annotated[
+    Architecture,
+    PlainValidator(ARCHITECTURES.parse),
+    PlainSerializer(ARCHITECTURES.dump),
+    WithJsonSchema({"component": "architecture"}),
+]
+"""Type of a setting that is itself an architecture, such as the member of an ensemble."""

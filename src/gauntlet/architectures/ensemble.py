@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class AveragedNetworks(nn.Module):
     """
 
     def __init__(self, members: Iterable[nn.Module], average: Average) -> None:
+        """Take the members over; they all answer."""
         super().__init__()
         self.members = nn.ModuleList(members)
         self._average = average
@@ -38,7 +40,7 @@ class AveragedNetworks(nn.Module):
             return logits[0]
         if self._average == "logits":
             return torch.stack(logits).mean(0)
-        return torch.stack(logits).log_softmax(-1).logsumexp(0) - torch.tensor(len(logits)).log()
+        return torch.stack(logits).log_softmax(-1).logsumexp(0) - math.log(len(logits))
 
     @contextmanager
     def only(self, number: int) -> Iterator[None]:
@@ -70,4 +72,6 @@ class Ensemble(Architecture):
 
     def build(self, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Build the members one after the other; see Architecture."""
-        return AveragedNetworks((self.member.build(input_shape, classes) for _ in range(self.members)), self.average)
+        return AveragedNetworks(
+            (self.member.build(input_shape, classes) for _ in range(self.members)), self.average
+        )

@@ -60,6 +60,7 @@ class PrincipalProjection(nn.Module):
     variances: Tensor
 
     def __init__(self, dimension: int, least_variance: float) -> None:
+        """Make room for a projection that is still to be fitted or loaded."""
         super().__init__()
         self.least_variance = least_variance
         self.register_buffer("mean", torch.zeros(dimension))
@@ -92,7 +93,9 @@ class PrincipalProjection(nn.Module):
             GauntletError: the layer has neither been fitted nor loaded.
         """
         if not self.directions.shape[1] and not self.directions.is_meta:
-            raise GauntletError("the principal directions are unknown: fit the layer to the training images first")
+            raise GauntletError(
+                "the principal directions are unknown: fit the layer to the training images first"
+            )
         # Half precision would drown the smaller directions in the rounding of sums over thousands of pixels.
         with torch.autocast(images.device.type, enabled=False):
             coefficients = (images.flatten(1) - self.mean) @ self.directions
@@ -111,8 +114,8 @@ class PrincipalProjection(nn.Module):
 class PcaPrefix(Architecture):
     """A network behind the projection onto the principal directions of its training images.
 
-    Noise is added to the images before this layer, which thus removes the noise of the dropped directions too;
-    the whole is one base classifier, and its certificate holds for noise in the original images. Input
+    Noise is added to the images before this layer, which thus removes the noise of the dropped directions
+    too; the whole is one base classifier, whose certificate holds in the space of the original images. Input
     normalization belongs after the projection, so it is set here, and the model's own is null.
 
     Settings:
@@ -131,6 +134,11 @@ class PcaPrefix(Architecture):
     threshold: Annotated[Number, Field(gt=0)] = 0.2
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse half a normalization."""
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("input normalization needs both mean and std")
 
     def build(self, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
         """Build the projection, not fitted yet, and the network; see Architecture."""
