@@ -1,15 +1,9 @@
 """Run one shard of an evaluation. A Snakemake script: see rules/evaluations.smk."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from gauntlet.runtime.job import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from gauntlet.datasets import open_split

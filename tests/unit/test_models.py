@@ -23,7 +23,9 @@ def specification(architecture=None, normalization=None, shape=(3, 8, 8), classe
 
 
 def test_normalization_is_subtracted_and_divided_per_channel():
-    model = build_model(specification(LINEAR, {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.25, 1.0]}, (3, 1, 1), 3))
+    model = build_model(
+        specification(LINEAR, {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.25, 1.0]}, (3, 1, 1), 3)
+    )
     linear = model.network[-1]
     torch.nn.init.eye_(linear.weight)
     torch.nn.init.zeros_(linear.bias)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gauntlet.configuration import Catalogue, paths
 from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
-from gauntlet.datasets import availability as split_availability
+from gauntlet.datasets.prepare import availability as split_availability
 from gauntlet.planning.hosts import reachable
 from gauntlet.runtime.availability import Availability
 from gauntlet.training.checkpoints import availability as checkpoint_availability

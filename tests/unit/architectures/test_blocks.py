@@ -87,10 +87,19 @@ def test_convolutions_of_the_thin_resnet_start_with_the_he_variance():
     assert weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.02)
 
 
-@pytest.mark.parametrize(("side", "kernel", "stride"), [(8, 3, 2), (7, 3, 2), (8, 4, 2), (9, 2, 2), (8, 5, 1), (8, 4, 1)])
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride"), [(8, 3, 2), (7, 3, 2), (8, 4, 2), (9, 2, 2), (8, 5, 1), (8, 4, 1)]
+)
 def test_same_padding_keeps_ceil_of_side_over_stride_with_the_odd_zero_at_the_end(side, kernel, stride):
     """Compared with a convolution of all ones over an explicitly padded image of ones."""
-    layer = {"layer": "conv", "channels": 1, "kernel": kernel, "stride": stride, "padding": "same", "bias": False}
+    layer = {
+        "layer": "conv",
+        "channels": 1,
+        "kernel": kernel,
+        "stride": stride,
+        "padding": "same",
+        "bias": False,
+    }
     network = build((1, side, side), 2, name="cnn", layers=[layer])
     for module in network:
         if isinstance(module, torch.nn.Conv2d):
@@ -108,7 +117,10 @@ def test_same_padding_keeps_ceil_of_side_over_stride_with_the_odd_zero_at_the_en
     [
         ({"name": "resnet_cifar", "depth": 9}, "6n"),
         ({"name": "wide_resnet", "depth": 12}, "6n"),
-        ({"name": "cnn", "layers": [{"layer": "linear", "units": 3}, {"layer": "conv", "channels": 2}]}, "follows"),
+        (
+            {"name": "cnn", "layers": [{"layer": "linear", "units": 3}, {"layer": "conv", "channels": 2}]},
+            "follows",
+        ),
         ({"name": "cnn", "layers": [{"layer": "conv", "channels": 2, "kernel": 9}]}, "nothing"),
         ({"name": "cnn", "layers": [{"layer": "conv", "channel": 2}]}, "channel"),
     ],

@@ -14,63 +14,8 @@ from gauntlet.errors import ConfigurationError
 
 CONFIG = Path(__file__).parents[3] / "config"
 
-WORK = {
-    "title": "A toy",
-    "document": {"author": "A. Author", "title": "Toys", "kind": "thesis", "year": 2020},
-    "models": {
-        "toy-{eps}": {
-            "foreach": {"eps": [4, 8]},
-            "dataset": {"demo": "digits", "small": "mnist", "full": "mnist"},
-            "architecture": {"name": "preact_resnet"},
-            "defence": {
-                "name": "adversarial_training",
-                "attack": {"name": "first_order", "norm": "linf", "eps": "{eps}/255", "steps": 2, "step_size": 0.01},
-            },
-            "training": {
-                "epochs": {"demo": 1, "small": 2, "full": 30},
-                "optimizer": {"name": "sgd", "lr": 0.1},
-            },
-        },
-    },
-    "evaluations": {
-        "attacks-{eps}": {
-            "foreach": {"eps": [4, 8]},
-            "model": "toy-{eps}",
-            "samples": {"count": {"demo": 10, "small": 100, "full": 1000}},
-            "procedures": {
-                "pgd-{steps}": {
-                    "foreach": {"steps": [1, 5]},
-                    "name": "first_order",
-                    "norm": "linf",
-                    "eps": "8/255",
-                    "steps": "{steps}",
-                    "step_size": "2/255",
-                },
-            },
-        },
-    },
-}
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Load a configuration folder whose only work is WORK with some of it changed."""
-
-    def loaded(changes=None, **overrides):
-        work = copy.deepcopy(WORK)
-        if changes:
-            changes(work)
-        (tmp_path / "works").mkdir(exist_ok=True)
-        (tmp_path / "works" / "toy.yaml").write_text(yaml.safe_dump(work, sort_keys=False))
-        for name in ("config.yaml", "datasets.yaml"):
-            (tmp_path / name).write_text((CONFIG / name).read_text())
-        return load_catalogue(tmp_path, {"scale": "demo", **overrides})
-
-    return loaded
-
-
-def test_the_scale_is_chosen_and_grids_are_unfolded(load):
-    catalogue = load(scale="small")
+def test_the_scale_is_chosen_and_grids_are_unfolded(load_toy):
+    catalogue = load_toy(scale="small")
     assert set(catalogue.models) == {"toy-4", "toy-8"}
     assert catalogue.models["toy-8"].dataset == "mnist"
     assert catalogue.models["toy-8"].training.epochs == 2
@@ -79,29 +24,29 @@ def test_the_scale_is_chosen_and_grids_are_unfolded(load):
     assert {name: entry["steps"] for name, entry in procedures.items()} == {"pgd-1": 1, "pgd-5": 5}
 
 
-def test_a_changed_setting_changes_only_the_specifications_that_depend_on_it(load):
-    before, after = load(), load(lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(eps="9/255"))
+def test_a_changed_setting_changes_only_the_specifications_that_depend_on_it(load_toy):
+    before, after = load_toy(), load_toy(lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(eps="9/255"))
     assert before.model_specification("toy-4") == after.model_specification("toy-4")
     assert before.evaluation_specification("toy", "attacks-4") != after.evaluation_specification("toy", "attacks-4")
 
 
-def test_identical_models_are_trained_once(load):
+def test_identical_models_are_trained_once(load_toy):
     def add_twin(work):
         work["models"]["twin"] = {key: value for key, value in work["models"]["toy-{eps}"].items() if key != "foreach"}
         work["models"]["twin"] = yaml.safe_load(yaml.safe_dump(work["models"]["twin"]).replace("{eps}", "4"))
 
-    catalogue = load(add_twin)
+    catalogue = load_toy(add_twin)
     assert catalogue.origins["twin"] == "toy-4"
     assert catalogue.origins["toy-8"] == "toy-8"
 
 
-def test_replicates_are_different_models(load):
+def test_replicates_are_different_models(load_toy):
     def replicate(work):
         work["models"]["toy-{eps}"]["foreach"] = {"eps": [4, 8], "r": [0, 1]}
         work["models"]["toy-{eps}-{r}"] = {**work["models"].pop("toy-{eps}"), "replicate": "{r}"}
         work["evaluations"]["attacks-{eps}"]["model"] = "toy-{eps}-0"
 
-    catalogue = load(replicate)
+    catalogue = load_toy(replicate)
     seeds = [catalogue.model_specification(f"toy-4-{r}")["seed"] for r in (0, 1)]
     assert seeds == [0, 1]
     assert len(set(catalogue.origins.values())) == 4
@@ -190,10 +135,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named_with_file_key_and_what_is_valid(load, tmp_path, mistake):
+def test_a_mistake_is_named_with_file_key_and_what_is_valid(load_toy, tmp_path, mistake):
     change, problem, key, found, valid = MISTAKES[mistake]
     with pytest.raises(ConfigurationError, match=problem) as caught:
-        load(change)
+        load_toy(change)
     assert caught.value.file == tmp_path / "works" / "toy.yaml"
     assert caught.value.key == key
     assert found is None or caught.value.found == found
@@ -210,16 +155,16 @@ def test_a_mistake_is_named_with_file_key_and_what_is_valid(load, tmp_path, mist
         ({"device": "gpu"}, "cannot be used", "device", "pattern"),
     ],
 )
-def test_a_wrong_user_setting_is_named(load, overrides, problem, key, valid):
+def test_a_wrong_user_setting_is_named(load_toy, overrides, problem, key, valid):
     with pytest.raises(ConfigurationError, match=problem) as caught:
-        load(**overrides)
+        load_toy(**overrides)
     assert caught.value.key == key
     assert valid in caught.value.valid
 
 
-def test_two_works_may_not_describe_different_models_under_one_name(load, tmp_path):
-    load()
-    other = copy.deepcopy(WORK)
+def test_two_works_may_not_describe_different_models_under_one_name(load_toy, toy_work, tmp_path):
+    load_toy()
+    other = copy.deepcopy(toy_work)
     model(other)["training"]["epochs"] = 9
     (tmp_path / "works" / "zoo.yaml").write_text(yaml.safe_dump(other))
     with pytest.raises(ConfigurationError, match="another work") as caught:
@@ -227,9 +172,9 @@ def test_two_works_may_not_describe_different_models_under_one_name(load, tmp_pa
     assert caught.value.key == "models.toy-4"
 
 
-def test_the_command_line_prints_the_message_without_a_traceback(load, tmp_path, capsys):
+def test_the_command_line_prints_the_message_without_a_traceback(load_toy, tmp_path, capsys):
     with pytest.raises(ConfigurationError):
-        load(lambda work: procedure(work).update(name="nonsense"))
+        load_toy(lambda work: procedure(work).update(name="nonsense"))
     assert main(["--folder", str(tmp_path), "list", "--config", "scale=demo"]) == 1
     message = capsys.readouterr().err
     assert "unknown procedure" in message

@@ -1,25 +1,46 @@
+"""The schemas that editors use."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import json
+from pathlib import Path
 
-from gauntlet.configuration.schema import work_schema
+import jsonschema
+import pytest
+import yaml
 
+from gauntlet.configuration.schema import write_schemas
 
-def references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
-        for entry in node.values():
-            yield from references(entry)
-    elif isinstance(node, list):
-        for entry in node:
-            yield from references(entry)
+CONFIG = Path(__file__).parents[3] / "config"
 
 
-def test_every_reference_of_the_schema_leads_to_a_definition():
-    """Also that of a setting which is itself a component, such as the attack of adversarial training."""
-    schema = work_schema()
-    found = set(references(schema))
-    assert "#/$defs/procedure" in found
-    assert {name.removeprefix("#/$defs/") for name in found} <= set(schema["$defs"])
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory):
+    files = write_schemas(tmp_path_factory.mktemp("schema"))
+    return {file.name.partition(".")[0]: json.loads(file.read_text()) for file in files}
+
+
+def test_the_project_s_own_files_fit_their_schemas(schemas):
+    jsonschema.validate(yaml.safe_load((CONFIG / "datasets.yaml").read_text()), schemas["datasets"])
+    for file in (CONFIG / "works").glob("*.yaml"):
+        jsonschema.validate(yaml.safe_load(file.read_text()), schemas["work"])
+
+
+def test_values_by_scale_fractions_and_placeholders_fit(schemas, toy_work):
+    jsonschema.validate(toy_work, schemas["work"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda work: work.update(artifacts={}),
+        lambda work: work["evaluations"]["attacks-{eps}"].update(smaples={}),
+        lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(name="first_ordr"),
+        lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(stepsize=1),
+        lambda work: work["models"]["toy-{eps}"]["training"].update(epochs={"demo": 1, "full": 2}),
+    ],
+)
+def test_mistakes_do_not_fit(schemas, toy_work, change):
+    change(toy_work)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(toy_work, schemas["work"])

@@ -50,7 +50,7 @@ def test_the_first_bisection_costs_log2_of_the_diagonal_over_the_tolerance(batch
 
 @pytest.mark.parametrize("size", [5, 16, 784, 3072])
 def test_every_stage_flips_every_pixel_once(size, batch_of):
-    """Block lengths are ceil(D / 2^s); here no flip is ever kept, so each query shows one block at the corner."""
+    """Block lengths are ceil(D / 2^s); no flip is kept here, so each query shows one block at the corner."""
 
     class Watch(nn.Module):
         def __init__(self):

@@ -1,0 +1,29 @@
+"""Train a model or import its checkpoint. A Snakemake script: see rules/models.smk."""
+
+import json
+from pathlib import Path
+
+from gauntlet.runtime.job import job
+
+with job(snakemake):
+    specification = json.loads(snakemake.params.spec)
+    folder = Path(snakemake.output.weights).parent
+    if specification["checkpoint"]:
+        from gauntlet.configuration.paths import DOWNLOADS
+        from gauntlet.training.importing import import_checkpoint
+
+        import_checkpoint(specification, folder, snakemake.config["data_root"], DOWNLOADS)
+    else:
+        from gauntlet.datasets import open_split
+        from gauntlet.runtime.devices import leased_device, use_reproducible_arithmetic
+        from gauntlet.training.loop import train
+
+        use_reproducible_arithmetic(snakemake.threads)
+        with leased_device(snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]) as device:
+            train(
+                specification,
+                open_split(Path(snakemake.input.train[0]).parent),
+                open_split(Path(snakemake.input.test[0]).parent),
+                folder,
+                device,
+            )

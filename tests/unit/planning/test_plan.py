@@ -1,0 +1,132 @@
+"""What a run takes, what is missing, and what that blocks."""
+
+from __future__ import annotations
+
+
+import pytest
+
+from gauntlet.cli import main
+from gauntlet.configuration import paths
+from gauntlet.planning import availability, hosts
+from gauntlet.planning.availability import find_available
+from gauntlet.planning.cost import evaluation_work, job_minutes, training_work
+from gauntlet.planning.plan import make_plan
+from gauntlet.runtime.files import write_json
+
+
+@pytest.fixture(autouse=True)
+def _empty_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """Decide which hosts answer."""
+
+    def decide(answer):
+        monkeypatch.setattr(availability, "reachable", lambda names, fresh=False: dict.fromkeys(names, answer))
+
+    return decide
+
+
+def add_artefacts(work):
+    """One table needs an evaluation, the other nothing."""
+    work["artefacts"] = {
+        "table-1": {"title": "needs data", "make": "table_1", "evaluations": ["attacks-4"]},
+        "table-2": {"title": "needs nothing", "make": "table_1"},
+    }
+
+
+@pytest.fixture
+def _any_function(monkeypatch):
+    monkeypatch.setattr("gauntlet.configuration.catalogue._functions_of", lambda work, module: frozenset({"table_1"}))
+
+
+@pytest.mark.usefixtures("_any_function")
+def test_embedded_data_is_always_there(load_toy, answers):
+    answers(False)
+    catalogue = load_toy(add_artefacts)
+    plan = make_plan(catalogue, find_available(catalogue))
+    assert plan.missing == {}
+    assert set(plan.trainings) == {"toy-4", "toy-8"}
+    assert set(plan.evaluations) == {"toy/attacks-4", "toy/attacks-8"}
+    assert plan.artefacts == 2
+
+
+@pytest.mark.usefixtures("_any_function")
+def test_an_unreachable_data_set_blocks_what_depends_on_it_and_nothing_else(load_toy, answers):
+    answers(False)
+    catalogue = load_toy(add_artefacts, scale="full")
+    available = find_available(catalogue)
+    plan = make_plan(catalogue, available)
+    assert set(plan.missing) == {"mnist/train", "mnist/test"}
+    assert plan.trainings == {} == plan.evaluations
+    assert set(plan.blocked) == {"toy/table-1"}
+    assert "no answer from" in plan.blocked["toy/table-1"]
+    assert available.made_from("toy", catalogue.artefact("toy", "table-2")) is None
+
+
+@pytest.mark.usefixtures("_any_function")
+def test_a_reachable_host_is_enough(load_toy, answers):
+    answers(True)
+    catalogue = load_toy(add_artefacts, scale="full")
+    assert make_plan(catalogue, find_available(catalogue)).missing == {}
+
+
+def test_what_was_made_before_needs_no_source(load_toy, answers):
+    answers(False)
+    catalogue = load_toy(scale="full")
+    write_json(paths.model_folder("full", "toy-4") / "manifest.json", {})
+    write_json(paths.split_folder("mnist", "test") / "manifest.json", {})
+    available = find_available(catalogue)
+    assert available.model("toy-4") is None
+    assert available.evaluation("toy", "attacks-4") is None
+    assert available.model("toy-8") is not None
+
+
+def test_hosts_are_asked_once_and_their_answer_is_remembered(monkeypatch):
+    asked = []
+    monkeypatch.setattr(hosts, "_answers", lambda host: asked.append(host) or host == "good.example")
+    for _ in range(2):
+        assert hosts.reachable(["good.example", "bad.example"]) == {"good.example": True, "bad.example": False}
+    assert sorted(asked) == ["bad.example", "good.example"]
+    hosts.reachable(["good.example"], fresh=True)
+    assert len(asked) == 3
+
+
+def test_the_cost_of_a_training_is_passes_times_operations(load_toy):
+    one, two = load_toy(), load_toy(lambda work: work["models"]["toy-{eps}"]["training"].update(epochs=2))
+    assert training_work(two, "toy-4").flops == pytest.approx(2 * training_work(one, "toy-4").flops)
+
+
+def test_five_steps_cost_five_times_one_step_in_gradients(load_toy):
+    def only(steps):
+        def change(work):
+            entry = work["evaluations"]["attacks-{eps}"]["procedures"].pop("pgd-{steps}")
+            entry.pop("foreach")
+            work["evaluations"]["attacks-{eps}"]["procedures"] = {"pgd": {**entry, "steps": steps}}
+
+        return evaluation_work(load_toy(change), "toy", "attacks-4").flops
+
+    assert 4 <= only(5) / only(1) <= 5
+
+
+def test_a_cluster_is_asked_for_half_an_hour_at_least(load_toy):
+    assert job_minutes(load_toy(), model="toy-4") == 30
+
+
+def test_plan_and_list_print_what_can_be_made(load_toy, tmp_path, capsys, answers):
+    answers(False)
+    load_toy()
+    assert main(["--folder", str(tmp_path), "plan", "--config", "scale=full"]) == 0
+    printed = capsys.readouterr().out
+    assert "Missing here" in printed
+    assert "mnist/train" in printed
+    assert main(["--folder", str(tmp_path), "list", "--config", "scale=demo"]) == 0
+    assert "results/demo/models/toy-4/weights.safetensors" in capsys.readouterr().out
+
+
+def test_a_setting_without_a_value_is_refused(load_toy, tmp_path, capsys):
+    load_toy()
+    assert main(["--folder", str(tmp_path), "plan", "--config", "scale"]) == 1
+    assert "KEY=VALUE" in capsys.readouterr().err
