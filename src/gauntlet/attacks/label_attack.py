@@ -1,4 +1,4 @@
-"""What hard-label attacks share: the question "has the label changed?" and the record of the nearest answer."""
+"""What hard-label attacks share: the question whether the label has changed, and the nearest such image."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _LARGEST_PASS_ELSEWHERE = 4096
 _LARGEST_PASS_ENTRIES = 1 << 27
 
 
-class BudgetExceeded(RuntimeError):
+class BudgetExceededError(RuntimeError):
     """An attack asked for a query that the image's budget does not cover."""
 
 
@@ -60,7 +60,7 @@ class _Oracle:
         counter.index_add_(0, rows, torch.ones_like(rows))
         if charged and bool((counter[rows] > self.budget).any()):
             counter.index_add_(0, rows, -torch.ones_like(rows))
-            raise BudgetExceeded(f"more than {self.budget} queries for one image")
+            raise BudgetExceededError(f"more than {self.budget} queries for one image")
         with torch.no_grad():
             passes = [self._model(piece) for piece in images.split(self.largest_pass)]
         return passes[0] if len(passes) == 1 else torch.cat(passes)
@@ -78,7 +78,7 @@ class ScoreOracle(_Oracle):
             charged: whether the query counts towards the budget.
 
         Raises:
-            BudgetExceeded: nothing is evaluated then.
+            BudgetExceededError: nothing is evaluated then.
         """
         return self._logits(images, rows, charged)
 

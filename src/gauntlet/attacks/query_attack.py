@@ -104,6 +104,10 @@ class ScoreSearch:
     streams: ImageStreams
     findings: Findings
 
+    def cross_entropy(self, images: Tensor, rows: Tensor) -> Tensor:
+        """Spend one query each on ``images`` of the batch's images ``rows``; return the losses ``[n]``."""
+        return self.goal.rows(rows).cross_entropy(self.oracle.scores(images, rows))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreAttack(QueryAttack):
@@ -132,11 +136,11 @@ class ScoreAttack(QueryAttack):
 
 @dataclass(frozen=True, kw_only=True)
 class IterativeScoreAttack(ScoreAttack):
-    """A score-based attack that moves one iterate per image and tests it after every step.
+    """A score-based attack that moves one iterate per image and tests it after steps.
 
     Settings:
         charge_success_tests: whether the test of the iterate after a step is charged. A step is only
-            begun where the budget covers it and, if charged, the test.
+            begun where the budget covers it and, if charged, its test.
     """
 
     charge_success_tests: bool = False
@@ -145,25 +149,28 @@ class IterativeScoreAttack(ScoreAttack):
         """Step, test, drop what is decided or cannot afford another step."""
         oracle, findings = search.oracle, search.findings
         state = self.start(search)
-        test = int(self.charge_success_tests)
         iteration = 0
-        while True:
-            price = self.queries_of_step(iteration) + test * self.tested(iteration)
-            rows = rows[oracle.remaining(rows) >= price]
-            if len(rows) == 0:
-                return
+        rows = rows[self._affordable(search, rows, iteration)]
+        while len(rows):
             findings.images[rows] = self.step(search, state, rows, iteration)
             findings.iterations[rows] += 1
-            if self.tested(iteration):
-                logits = oracle.scores(findings.images[rows], rows, charged=self.charge_success_tests)
-                reached = search.goal.rows(rows).reached_by(logits.argmax(1))
-                findings.succeed(rows[reached], oracle.queries[rows[reached]])
-                rows, logits = rows[~reached], logits[~reached]
-                self.learn(search, state, rows, logits)
+            affordable = self._affordable(search, rows, iteration + 1)
+            due = torch.ones_like(affordable) if self.tested(iteration) else ~affordable
+            tested = rows[due]
+            logits = oracle.scores(findings.images[tested], tested, charged=self.charge_success_tests)
+            reached = search.goal.rows(tested).reached_by(logits.argmax(1))
+            findings.succeed(tested[reached], oracle.queries[tested[reached]])
+            self.learn(search, state, tested, logits)
+            affordable[due] = self._affordable(search, tested, iteration + 1) & ~reached
+            rows = rows[affordable]
             iteration += 1
 
+    def _affordable(self, search: ScoreSearch, rows: Tensor, iteration: int) -> Tensor:
+        """Say which images have the queries of a step, and of its test if that is charged."""
+        return search.oracle.remaining(rows) >= self.queries_of_step(iteration) + self.charge_success_tests
+
     def tested(self, iteration: int) -> bool:
-        """Whether the iterate is tested after this step."""
+        """Whether the iterate is tested after this step; the last one always is."""
         return True
 
     @abstractmethod

@@ -12,7 +12,9 @@ from gauntlet.attacks.objectives import Goal
 
 def fgsm(model, batch, eps):
     images = batch.images.clone().requires_grad_()
-    loss = F.cross_entropy(model(images), batch.labels if batch.targets is None else batch.targets, reduction="sum")
+    loss = F.cross_entropy(
+        model(images), batch.labels if batch.targets is None else batch.targets, reduction="sum"
+    )
     sign = torch.autograd.grad(loss, images)[0].sign()
     return (batch.images + (eps if batch.targets is None else -eps) * sign).clamp(0, 1)
 

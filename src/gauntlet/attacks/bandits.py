@@ -1,0 +1,78 @@
+"""Bandits attack with time and data priors (Ilyas et al., 2019)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gauntlet.attacks.norms import lengths, per_image, project_onto_ball_and_box
+from gauntlet.attacks.query_attack import IterativeScoreAttack, ScoreSearch
+from gauntlet.contracts import PROCEDURES
+from gauntlet.values import Number, PositiveInt, Radius
+
+
+@PROCEDURES.register
+@dataclass(frozen=True, kw_only=True)
+class Bandits(IterativeScoreAttack):
+    """Carry a coarse guess of the gradient from step to step and correct it by two queries each time.
+
+    The guess v lives on a grid of tiles (the data prior) and outlives steps (the time prior). It is kept as
+    the argument of a hyperbolic tangent, in which the exponentiated-gradient update is an addition and
+    cannot get stuck at +-1.
+
+    Settings:
+        tiles: side of the grid; it is stretched to the image.
+        probe_step: eta, l2 length of a probe.
+        exploration: spread of the random change of v in a probe.
+        prior_rate: rate of the exponentiated-gradient update.
+        step_size: length of a step of the image in pixel scale.
+
+    Source: baseline "Bandit" of chen2021, section 2.5; defaults of Ilyas et al. (2019) for linf.
+    """
+
+    name: ClassVar[str] = "bandits"
+    tiles: PositiveInt = 50
+    probe_step: Radius = 0.1
+    exploration: Radius = 1.0
+    prior_rate: Number = 100.0
+    step_size: Radius = 0.01
+
+    def queries_of_step(self, iteration: int) -> int:
+        """One antithetic pair."""
+        return 2
+
+    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+        """Remember the argument of the guess, zero at first."""
+        count, channels, height, width = search.clean.shape
+        grid = (count, channels, min(self.tiles, height), min(self.tiles, width))
+        return {"argument": search.clean.new_zeros(grid)}
+
+    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+        """Probe, correct the guess, move along its sign."""
+        images, argument = search.findings.images[rows], state["argument"][rows]
+        guess = argument.tanh()
+        shape = tuple(guess.shape[1:])
+        noise = search.streams.normal(rows, iteration, shape).to(guess.dtype)
+        noise *= self.exploration / math.sqrt(math.prod(shape))
+        above, below = (self._loss(search, images, guess + change, rows) for change in (noise, -noise))
+        slope = (above - below) / (self.probe_step * self.exploration)
+        argument = argument + self.prior_rate * per_image(slope, noise) * noise
+        state["argument"][rows] = argument
+        moved = images - self.step_size * self._stretched(argument.tanh(), images).sign()
+        return project_onto_ball_and_box(moved, search.clean[rows], "linf", self.eps)
+
+    def _loss(self, search: ScoreSearch, images: Tensor, direction: Tensor, rows: Tensor) -> Tensor:
+        direction = self._stretched(direction, images)
+        length = per_image(lengths(direction, "l2"), direction).clamp(min=torch.finfo(images.dtype).tiny)
+        return search.cross_entropy(images + self.probe_step * direction / length, rows)
+
+    @staticmethod
+    def _stretched(tiles: Tensor, images: Tensor) -> Tensor:
+        if tiles.shape == images.shape:
+            return tiles
+        return F.interpolate(tiles, size=images.shape[2:], mode="nearest")
