@@ -1,0 +1,1 @@
+"""song: randomized smoothing with generalized consistency and linear decomposition."""
