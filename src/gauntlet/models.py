@@ -88,7 +88,7 @@ def load_model(
 
 
 def place(model: nn.Module, device: torch.device | str) -> nn.Module:
-    """Move a model to a device, its convolutions laid out channels last, which is faster nearly everywhere."""
+    """Move a model to a device, its convolutions laid out channels last, nearly always the faster way."""
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

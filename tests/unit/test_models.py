@@ -72,7 +72,7 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
     save_weights(build_model(specification()), tmp_path)
     job = specification({"name": "resnet_cifar", "depth": 14, "width": 4})
     write_json(tmp_path / "manifest.json", {"specification": job})
-    with pytest.raises(DataError, match="weights.safetensors"):
+    with pytest.raises(DataError, match=r"weights\.safetensors"):
         load_model(tmp_path)
 
 

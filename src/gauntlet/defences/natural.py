@@ -1,0 +1,29 @@
+"""No defence: training on clean images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+from torch.nn import functional as F
+
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+
+
+@DEFENCES.register
+@dataclass(frozen=True, kw_only=True)
+class Natural(Defence):
+    """Cross-entropy of the clean images, the problem (CO) of maerz2023."""
+
+    name: ClassVar[str] = "natural"
+
+    def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Loss:
+        """Return the mean cross-entropy of the batch."""
+        logits = model(batch.images)
+        return Loss(F.cross_entropy(logits, batch.labels), logits)
+
+    @property
+    def cost(self) -> Cost:
+        """One pass forward and back."""
+        return Cost(forward=1, backward=1)

@@ -1,0 +1,21 @@
+"""A model's history: one row per epoch, none for an imported model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gauntlet.models import HISTORY
+from gauntlet.runtime.files import atomic_path
+
+
+def write_history(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Write ``history.parquet``: epoch, loss, accuracies, learning rate, seconds, parts of the loss."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    measured = ("loss", "train_accuracy", "test_accuracy", "lr", "seconds")
+    further = [name for row in rows[:1] for name in row if name != "epoch" and name not in measured]
+    columns = [("epoch", pa.int64()), *((name, pa.float64()) for name in (*measured, *further))]
+    with atomic_path(folder / HISTORY) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(columns)), temporary)

@@ -1,0 +1,73 @@
+"""How a network is trained: the grammar of a model's ``training``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gauntlet.training.schedules import Constant, Schedule, Strict
+from gauntlet.values import Number, PositiveInt
+
+LearningRate = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+
+
+class Sgd(Strict):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"]
+    lr: LearningRate
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Adam(Strict):
+    """Adam (Kingma & Ba 2015)."""
+
+    name: Literal["adam"]
+    lr: LearningRate
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Crop(Strict):
+    """Pad with black, then cut out a square of the old size at a random place."""
+
+    name: Literal["crop"]
+    padding: PositiveInt = 4
+
+
+class Flip(Strict):
+    """Mirror left and right with probability 1/2."""
+
+    name: Literal["flip"]
+
+
+Augmentation = Annotated[Crop | Flip, Field(discriminator="name")]
+
+
+class TrainingSettings(Strict):
+    """How a network is trained.
+
+    Settings:
+        epochs: passes over the training images.
+        batch_size: images per parameter update; the last batch of an epoch may be smaller.
+        optimizer: ``sgd`` or ``adam``, with its largest learning rate.
+        schedule: the factor on that learning rate as training goes on.
+        augmentation: applied in order to every batch; empty for none.
+        samples: how many training images to use, the same for every model of a data set; null for all.
+        precision: ``auto`` computes in bfloat16 on GPUs that have it, ``float32`` never does.
+        evaluate_every: epochs between two measurements of the test accuracy; the last epoch is always
+            measured.
+    """
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 128
+    optimizer: Annotated[Sgd | Adam, Field(discriminator="name")]
+    schedule: Schedule = Constant(name="constant")
+    augmentation: tuple[Augmentation, ...] = ()
+    samples: PositiveInt | None = None
+    precision: Literal["auto", "float32"] = "auto"
+    evaluate_every: PositiveInt = 1

@@ -1,0 +1,64 @@
+"""Batches and their augmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gauntlet.training.images import DeviceImages, augment, to_unit_range
+from gauntlet.training.settings import Crop, Flip
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(count, height, width):
+    """Images whose pixels all differ and are never black."""
+    return (torch.arange(count * height * width) % 251 + 1).to(torch.uint8).view(count, 1, height, width)
+
+
+def test_every_crop_is_a_window_of_the_padded_image_and_all_windows_occur():
+    images = numbered(1, 6, 5).expand(400, 1, 6, 5)
+    padded = torch.nn.functional.pad(images[0], (1, 1, 1, 1))
+    windows = {padded[:, i : i + 6, j : j + 5].numpy().tobytes() for i in range(3) for j in range(3)}
+    crops = {crop.numpy().tobytes() for crop in augment(images, [Crop(name="crop", padding=1)], generator())}
+    assert crops == windows
+
+
+def test_flips_mirror_about_half_of_the_images_left_to_right():
+    images = numbered(400, 3, 4)
+    flipped = augment(images, [Flip(name="flip")], generator())
+    same = (flipped == images).flatten(1).all(1)
+    mirrored = (flipped == images.flip(3)).flatten(1).all(1)
+    assert (same ^ mirrored).all()
+    assert 140 < mirrored.sum() < 260
+
+
+def test_no_augmentation_changes_nothing():
+    images = numbered(3, 4, 4)
+    assert torch.equal(augment(images, [], generator()), images)
+
+
+def test_bytes_become_floats_in_the_unit_interval():
+    images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1)
+    torch.testing.assert_close(to_unit_range(images).flatten(), torch.tensor([0.0, 0.2, 1.0]))
+
+
+def test_an_epoch_shows_every_image_once_with_its_label_and_position(train_set):
+    images = DeviceImages.of(train_set, torch.device("cpu"))
+    batches = list(images.batches(50, generator(), ()))
+    assert [len(batch) for batch in batches] == [50, 50, 20]
+    indices = torch.cat([batch.indices for batch in batches]).numpy()
+    assert sorted(indices) == list(range(120))
+    assert list(indices) != list(range(120))
+    assert np.array_equal(torch.cat([batch.labels for batch in batches]), train_set.labels[indices])
+    shown = (torch.cat([batch.images for batch in batches]) * 255).round().to(torch.uint8)
+    assert np.array_equal(shown, train_set.images[indices])
+
+
+def test_fewer_samples_are_a_part_of_more_samples(train_set):
+    few, more = (set(DeviceImages.of(train_set, torch.device("cpu"), n).indices.tolist()) for n in (10, 40))
+    assert len(few) == 10
+    assert few < more
+    assert few != set(range(10))
