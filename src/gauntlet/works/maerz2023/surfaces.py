@@ -1,0 +1,152 @@
+"""Views of the loss around an image: Figures 2.1 to 2.3, redrawn from our own models."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
+
+from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.reporting.style import SEQUENTIAL, new_figure
+
+_COLUMN = re.compile(r"loss_(\d+)_(\d+)")
+
+
+def figure_2_1(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.1: gradient masking, as a drawing of one loss and its masked counterpart."""
+    position = np.linspace(-1, 1, 801)
+    smooth = smooth_loss(position)
+    masked = masked_loss(position)
+    canvas, panels = new_figure(width=5.5, panel_height=3.2)
+    axes = panels[0, 0]
+    axes.plot(position, smooth, color="0.45", linestyle="--", label="loss of a plain model")
+    axes.plot(position, masked, color="black", label="masked loss")
+    axes.axhline(1.0, color="0.7", linewidth=0.8)
+    axes.text(-0.98, 1.03, "decision boundary", fontsize=9, color="0.35")
+    axes.plot(0, masked_loss(np.zeros(1))[0], "o", color="black")
+    axes.annotate("image: no slope\nto follow", (0, masked_loss(np.zeros(1))[0]), (-0.28, 0.52),
+                  arrowprops={"arrowstyle": "->"}, fontsize=9)  # fmt: skip
+    peak = float(position[np.argmax(np.where(np.abs(position) < 0.75, masked, 0))])
+    axes.annotate("bump that a search without\ngradients still finds", (peak, masked.max()), (-0.05, 1.45),
+                  arrowprops={"arrowstyle": "->"}, fontsize=9)  # fmt: skip
+    axes.set(
+        xlabel=r"perturbation $\delta / \epsilon$",
+        ylabel="loss (schematic units)",
+        xlim=(-1, 1),
+        ylim=(0, 1.9),
+    )
+    axes.legend(loc="upper left", fontsize=9)
+    frame = pd.DataFrame({"delta_over_eps": position, "plain_loss": smooth, "masked_loss": masked})
+    return Figure(
+        canvas,
+        frame,
+        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks stand still, but "
+        "narrow bumps in reach still cross the decision boundary.",
+    )
+
+
+def smooth_loss(position: np.ndarray) -> np.ndarray:
+    """Return the plain loss of the drawing: a slope from the image upwards."""
+    return 0.25 + 0.25 * (1 + position) ** 2 + 0.3 * position
+
+
+def masked_loss(position: np.ndarray) -> np.ndarray:
+    """Return the masked loss of the drawing: a plateau with two narrow bumps."""
+    bumps = 1.1 * np.exp(-(((position - 0.55) / 0.06) ** 2)) + 0.35 * np.exp(
+        -(((position + 0.6) / 0.08) ** 2)
+    )
+    return 0.25 + bumps
+
+
+def figure_2_2(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.2: the loss of an R-FGSM model over the whole radius and close to the image."""
+    result = inputs.evaluations["locus-linf-4-surface"]
+    row = _roughest(result, "surface")
+    panels = [("whole radius", result, "surface", row), ("zoom", result, "surface-zoom", row)]
+    return _surfaces(
+        panels,
+        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and close to the "
+        "image, where a gradient is measured. Axes: length along the sign of the gradient and along random signs.",
+        shared=False,
+    )
+
+
+def figure_2_3(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.3: loss surfaces of a natural, an R-FGSM and a PGD model side by side."""
+    names = {"natural-examples": "natural", "locus-linf-4-surface": "R-FGSM", "madry-linf-8-surface": "PGD"}
+    panels = [
+        (label, inputs.evaluations[name], "surface", _roughest(inputs.evaluations[name], "surface"))
+        for name, label in names.items()
+    ]
+    return _surfaces(
+        panels,
+        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, with R-FGSM, and "
+        "with PGD. Catastrophic overfitting would show as a ridge between the image and the edge along the gradient.",
+        shared=True,
+    )
+
+
+def surface(result: EvaluationResult, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the losses ``[images, along the gradient, sideways]`` and the lengths of the grid's steps."""
+    rows = result.rows(name)
+    places = {
+        match[0]: (int(match[1]), int(match[2])) for match in map(_COLUMN.fullmatch, rows.columns) if match
+    }
+    size = max(i for i, _ in places.values()) + 1
+    losses = np.empty((len(rows), size, size))
+    for column, (i, j) in places.items():
+        losses[:, i, j] = rows[column]
+    eps = float(result.specification["procedures"][name]["eps"])
+    return losses, np.linspace(-eps, eps, size)
+
+
+def _roughest(result: EvaluationResult, name: str) -> int:
+    """Return the row of the image whose loss varies most."""
+    losses, _ = surface(result, name)
+    return int(np.argmax(np.ptp(losses, axis=(1, 2))))
+
+
+def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str, *, shared: bool) -> Figure:
+    canvas = Canvas(figsize=(5.2 * len(panels), 4.8))
+    canvas.subplots_adjust(left=0.02, right=0.96, bottom=0.06, top=0.9, wspace=0.12)
+    drawn = [
+        (label, result, row, *(part for part in surface(result, name))) for label, result, name, row in panels
+    ]
+    top = max(float(losses[row].max()) for _, _, row, losses, _ in drawn)
+    frames = []
+    for position, (label, result, row, losses, lengths) in enumerate(drawn, start=1):
+        axes = canvas.add_subplot(1, len(panels), position, projection="3d")
+        sideways, uphill = np.meshgrid(lengths * 255, lengths * 255)
+        axes.plot_surface(
+            uphill,
+            sideways,
+            losses[row],
+            cmap=SEQUENTIAL,
+            edgecolor="0.25",
+            linewidth=0.2,
+            rstride=1,
+            cstride=1,
+        )  # type: ignore[attr-defined]
+        axes.set_title(label)
+        axes.set_xlabel("gradient signs [1/255]")
+        axes.set_ylabel("random signs [1/255]")
+        axes.set_zlabel("loss [nats]")  # type: ignore[attr-defined]
+        axes.view_init(elev=28, azim=-125)  # type: ignore[attr-defined]
+        if shared:
+            axes.set_zlim(0, top)  # type: ignore[attr-defined]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "panel": label,
+                    "model": result.specification["model"],
+                    "index": int(result.frame["index"].iloc[row]),
+                    "gradient_signs": uphill.ravel() / 255,
+                    "random_signs": sideways.ravel() / 255,
+                    "loss": losses[row].ravel(),
+                }
+            )
+        )
+    return Figure(canvas, pd.concat(frames, ignore_index=True), caption)
