@@ -81,7 +81,7 @@ class EarlyStoppedAttack(WhiteBoxAttack):
 def _gradient(
     model: Classifier, images: Tensor, goal: Goal, loss: ObjectiveName, *, last: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the logits and the gradient of each image's loss; for the ``last`` test only the logits count."""
+    """Return the logits and the gradient of each image's loss; for the ``last`` test, only logits."""
     if last:
         with torch.no_grad():
             return model(images), images

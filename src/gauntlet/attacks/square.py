@@ -28,7 +28,7 @@ def square_side(iteration: int, budget: int, share: float, height: int, width: i
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
 class Square(ScoreAttack):
-    """Start with vertical stripes of +-eps; set random squares to +-eps per channel, keep what lowers the loss.
+    """Start from vertical stripes of +-eps; set random squares to +-eps and keep what lowers the loss.
 
     Every query is a success test. Written here and not taken from a library, because the squares are drawn
     per image and the budget holds to the query.
