@@ -145,7 +145,9 @@ class Tar:
                 _refuse_large(self.path / name, member.size)
                 stream = archive.extractfile(member)
                 assert stream is not None, "a regular file has content"
-                yield name, stream.read()
+                with _explained(self.path):
+                    content = stream.read()
+                yield name, content
 
     def _members(self) -> Iterator[tuple[str, tarfile.TarFile, tarfile.TarInfo]]:
         with _explained(self.path), tarfile.open(self.path, "r:*") as archive:

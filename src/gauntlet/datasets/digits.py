@@ -25,12 +25,10 @@ def embedded_digits(
     pixels, digits = mnist_data()
     # RandomState: the one generator of NumPy whose numbers are promised never to change.
     random = np.random.RandomState(_SPLIT_SEED)
-    order = random.permutation(len(digits))
-    rank = np.empty(len(digits), dtype=np.int64)
+    in_test = np.zeros(len(digits), dtype=bool)
     for digit in range(10):
-        of_digit = order[digits[order] == digit]
-        rank[of_digit] = np.arange(len(of_digit))
-    in_test = rank < TEST_PER_CLASS
+        in_test[random.permutation(np.flatnonzero(digits == digit))[:TEST_PER_CLASS]] = True
+    order = random.permutation(len(digits))
     chosen = order[in_test[order] == (split == "test")]
     grey = pixels.reshape(-1, 28, 28).astype(np.uint8)
     images = grey[:, None] if variant == "grey" else colour_composite(grey)
