@@ -11,11 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gauntlet.reporting.artefacts import Table
-
-ABSENT = "–"
-"""What stands for an absent value."""
-
-SIGNIFICANT = 4
+from gauntlet.reporting.numerals import ABSENT, format_number
 
 _LATEX = str.maketrans(
     {
@@ -116,23 +112,6 @@ def format_frame(frame: pd.DataFrame, decimals: Mapping[str, int] | None = None)
         rows=[list(row) for row in zip(*columns, strict=True)] if len(frame) else [],
         numeric=[_is_numeric(frame.iloc[:, i]) for i in range(frame.shape[1])],
     )
-
-
-def format_number(value: float, decimals: int | None = None) -> str:
-    """Format a number with a fixed number of decimals, or with four significant digits."""
-    if math.isnan(value):
-        return ABSENT
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if decimals is not None:
-        text = f"{value:.{decimals}f}"
-    elif value == 0:
-        return "0"
-    elif 1e-4 <= abs(value) < 1e7:
-        text = f"{value:.{max(0, SIGNIFICANT - 1 - math.floor(math.log10(abs(value))))}f}"
-    else:
-        text = f"{value:.{SIGNIFICANT - 1}e}"
-    return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 def escape_latex(text: str) -> str:

@@ -76,7 +76,7 @@ def draw_cdf(
             [*points["share"], end],
             drawstyle="steps-post",
             label=str(name),
-            markevery=_marks(len(points) + 1),
+            markevery=0.12,
             **look(number),
         )
     axes.set_xlim(start, limit)
@@ -166,7 +166,7 @@ def draw_heatmap(
             axes.text(
                 column, row, f"{value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=size
             )
-    steep = max((len(str(name)) for name in frame.columns), default=0) > 4
+    steep = max((len(str(name)) for name in frame.columns), default=0) * values.shape[1] > 40
     axes.set_xticks(
         range(values.shape[1]),
         [str(name) for name in frame.columns],

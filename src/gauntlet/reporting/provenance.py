@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.reporting.numerals import duration
 from gauntlet.runtime.manifest import code_version
 
 _FEW_MODELS = 2
@@ -27,10 +28,9 @@ class Provenance:
         samples: number of samples (rows of a procedure) by evaluation.
         seeds: seeds of evaluations and trainings; a replicated training adds its number to the global seed.
         devices: names of the devices that computed.
-        seconds: computing time of all inputs, trainings included.
         codes: versions of the code that made the inputs and the artefact.
         libraries: versions by library; several are joined with a comma.
-        inputs: names of the evaluations and models, prefixed with their kind.
+        inputs: computing seconds of each evaluation and model; the name is prefixed with its kind.
         specifications: the resolved specification by input.
     """
 
@@ -43,11 +43,15 @@ class Provenance:
     samples: dict[str, int] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     devices: tuple[str, ...] = ()
-    seconds: float = 0.0
     codes: tuple[str, ...] = ()
     libraries: dict[str, str] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
+    inputs: dict[str, float] = field(default_factory=dict)
     specifications: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Computing time of all inputs, trainings included."""
+        return sum(self.inputs.values())
 
     def sample_text(self) -> str:
         """State the sample count: ``500 samples``, or the range where evaluations differ."""
@@ -81,7 +85,12 @@ class Provenance:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields and both statements as plain JSON values."""
-        return {**asdict(self), "statement": self.statement(), "origin": self.origin()}
+        return {
+            **asdict(self),
+            "seconds": round(self.seconds, 3),
+            "statement": self.statement(),
+            "origin": self.origin(),
+        }
 
 
 def provenance_of(inputs: ArtefactInputs) -> Provenance:
@@ -116,23 +125,11 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
             m["specification"]["seed"] for m in manifests.values() if "seed" in m["specification"]
         ),
         devices=_distinct(manifest["device"] for manifest in manifests.values()),
-        seconds=round(sum(manifest["seconds"] for manifest in manifests.values()), 3),
         codes=_distinct([*(manifest["code"] for manifest in manifests.values()), code_version()]),
         libraries={library: ", ".join(sorted(versions)) for library, versions in sorted(libraries.items())},
-        inputs=tuple(manifests),
+        inputs={name: manifest["seconds"] for name, manifest in manifests.items()},
         specifications={name: manifest["specification"] for name, manifest in manifests.items()},
     )
-
-
-def duration(seconds: float) -> str:
-    """Write a duration in the unit that suits it: ``0.4 s``, ``12 s``, ``3 min``, ``2.5 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:

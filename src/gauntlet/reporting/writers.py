@@ -14,6 +14,8 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
 
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.comparison import agreement
@@ -114,14 +116,20 @@ def latex_document(table: Table, grid: Grid, provenance: Provenance) -> str:
 
 
 def with_origin_columns(frame: pd.DataFrame, provenance: Provenance) -> pd.DataFrame:
-    """Append ``scale``, ``dataset`` and ``samples``; a column that the frame has already stays as it is."""
+    """Append ``scale``, ``dataset`` and ``samples``; a column that the frame has already stays as it is.
+
+    They stay empty in rows that hold a published number alone: nothing was measured for them.
+    """
     counts = sorted(set(provenance.samples.values()))
     values = {
         "scale": provenance.scale,
         "dataset": ";".join(provenance.datasets),
         "samples": ";".join(map(str, counts)),
     }
-    return frame.assign(**{name: value for name, value in values.items() if name not in frame.columns})
+    added = frame.assign(**{name: value for name, value in values.items() if name not in frame.columns})
+    if "reproduced" in frame.columns:
+        added.loc[frame["reproduced"].isna(), [name for name in values if name not in frame.columns]] = ""
+    return added
 
 
 def _write_csv(frame: pd.DataFrame, provenance: Provenance, target: str | Path) -> None:
@@ -146,19 +154,19 @@ def _sidecar(kind: str, artefact: Table | Figure, provenance: Provenance) -> dic
     }
 
 
-def _add_footer(canvas: Canvas, statement: str) -> Any:
+def _add_footer(canvas: Canvas, statement: str) -> Text:
     """Add the statement below the drawing; saving with a tight box makes room for it."""
     width = canvas.get_figwidth()
     # A letter of the default font is about half as wide as it is high.
     letters = max(30, int(width * 72 / (_FOOTER_POINTS * 0.55)))
     return canvas.text(
-        0.02,
-        -0.06,
+        0,
+        0,
         "\n".join(textwrap.wrap(statement, letters)),
-        transform=canvas.dpi_scale_trans,
+        # Saving with a tight box moves the figure's own coordinates along, but not bare inches.
+        transform=canvas.transFigure + ScaledTranslation(0.02, -0.08, canvas.dpi_scale_trans),
         fontsize=_FOOTER_POINTS,
         color="0.4",
         ha="left",
         va="top",
-        in_layout=True,
     )

@@ -1,0 +1,284 @@
+"""A small made-up work: two attacks on three models, with tables, figures, claims and published numbers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gauntlet.reporting.artefacts import Figure, Table
+from gauntlet.reporting.claims import Verdict, direction, equals
+from gauntlet.reporting.comparison import PARENTHESES, beside_published, side_by_side
+from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.reporting.making import check_claims, make_artefact, write_claims
+from gauntlet.reporting.panels import draw_cdf, draw_heatmap, draw_histograms, draw_lines
+from gauntlet.reporting.statistics import paired_share_difference, share
+from gauntlet.reporting.style import new_figure, shared_legend
+from gauntlet.reporting.writers import FIGURE_OUTPUTS, TABLE_OUTPUTS
+from gauntlet.runtime.tables import with_manifest
+
+WORK = "invented2020"
+MODELS = ("natural", "hardened", "smoothed")
+
+
+def robust_accuracy(inputs: ArtefactInputs) -> Table:
+    rows = []
+    for evaluation in inputs.evaluations.values():
+        for procedure, found in evaluation.frame.groupby("procedure", sort=False):
+            accuracy = share(~found["success"]).scaled(100)
+            rows.append((evaluation.specification["model"], procedure, *accuracy))
+    frame = pd.DataFrame(rows, columns=["model", "attack", "reproduced", "ci_low", "ci_high"])
+    compared = beside_published(frame, inputs.published, on=["model", "attack"])
+    return Table(
+        compared,
+        "Robust accuracy in percent under a gradient attack & a query attack.",
+        notes=(PARENTHESES, "Radius 8/255; <b>no</b> restarts."),
+        layout=side_by_side(compared, rows=["model"], columns=["attack"], decimals=1),
+    )
+
+
+def queries(inputs: ArtefactInputs) -> Figure:
+    canvas, panels = new_figure(2, share_y=False)
+    costs = {
+        name: e.rows("square")["queries"].where(e.rows("square")["success"])
+        for name, e in inputs.evaluations.items()
+    }
+    frame = draw_cdf(panels[0, 0], costs, limit=1000)
+    panels[0, 0].set(xlabel="queries", ylabel="success rate in %", title="(a) queries until success")
+    norms = {name: e.rows("pgd")["l2"] for name, e in inputs.evaluations.items()}
+    draw_histograms(panels[0, 1], norms, bins=6)
+    panels[0, 1].set(
+        xlabel="distance $\\ell_2$", ylabel="share of images", title="(b) size of the perturbation"
+    )
+    shared_legend(canvas, panels[0, 0])
+    return Figure(canvas, frame, "Queries until success, and the size of what was found.")
+
+
+def similarity(inputs: ArtefactInputs) -> Figure:
+    canvas, panels = new_figure(2, panel_height=2.8)
+    matrix = np.exp(-np.abs(np.subtract.outer(range(6), range(6))) / 2.5)
+    names = ["clean", "1", "2", "4", "8", "16"]
+    image = draw_heatmap(panels[0, 0], pd.DataFrame(matrix, names, names), low=0, high=1)
+    canvas.colorbar(image, ax=panels[0, 0], label="cosine similarity")
+    steps = pd.DataFrame({"steps": [1, 2, 4, 8, 16] * 3, "model": np.repeat(MODELS, 5)})
+    steps["accuracy"] = np.concatenate([100 * np.exp(-steps["steps"][:5] / rate) for rate in (3, 12, 30)])
+    steps["low"], steps["high"] = steps["accuracy"] - 4, steps["accuracy"] + 4
+    draw_lines(panels[0, 1], steps, x="steps", y="accuracy", series="model", low="low", high="high")
+    panels[0, 1].set(xlabel="steps", ylabel="accuracy in %")
+    panels[0, 1].legend()
+    return Figure(
+        canvas, steps, "Similarity of gradients, and accuracy against steps.", notes=("From a formula.",)
+    )
+
+
+def many_rows(inputs: ArtefactInputs) -> Table:
+    frame = pd.DataFrame(
+        {"radius": np.linspace(0, 1, 60), "count": np.arange(60), "name": [f"row_{i}" for i in range(60)]}
+    )
+    return Table(frame, "A long table.", decimals={"radius": 3})
+
+
+def wrong_kind(inputs: ArtefactInputs) -> Verdict:
+    return Verdict("supported", "not an artefact")
+
+
+def failing(inputs: ArtefactInputs) -> Table:
+    raise ZeroDivisionError("nothing to divide by")
+
+
+def hardened_is_stronger(inputs: ArtefactInputs) -> Verdict:
+    held = {name: ~e.rows("pgd")["success"].to_numpy() for name, e in inputs.evaluations.items()}
+    return direction("hardened minus natural", *paired_share_difference(held["hardened"], held["natural"]))
+
+
+def smoothed_is_weaker(inputs: ArtefactInputs) -> Verdict:
+    held = {name: ~e.rows("pgd")["success"].to_numpy() for name, e in inputs.evaluations.items()}
+    return direction("natural minus smoothed", *paired_share_difference(held["natural"], held["smoothed"]))
+
+
+def factor(inputs: ArtefactInputs) -> Verdict:
+    return equals("factor", 2.5, 2.5, tolerance=1e-9)
+
+
+def _write_evaluation(path: Path, model: str, robustness: float, count: int) -> None:
+    generator = np.random.default_rng(len(model))
+    frames = []
+    for procedure, bonus in (("pgd", 0.0), ("square", 0.15)):
+        success = generator.random(count) > robustness + bonus
+        frames.append(
+            pd.DataFrame(
+                {
+                    "procedure": procedure,
+                    "index": np.arange(count),
+                    "label": generator.integers(10, size=count),
+                    "target": -1,
+                    "correct": True,
+                    "success": success,
+                    "l2": generator.gamma(4, 0.2, size=count),
+                    "queries": generator.geometric(0.005, size=count) if procedure == "square" else np.nan,
+                }
+            )
+        )
+    manifest: dict[str, Any] = {
+        "specification": {
+            "work": WORK,
+            "evaluation": model,
+            "model": model,
+            "dataset": "digits",
+            "samples": {"split": "test", "count": count},
+            "seed": 7,
+            "procedures": {"pgd": {"name": "pgd"}, "square": {"name": "square"}},
+        },
+        "code": "0.1.0+abc",
+        "libraries": {"torch": "2.11.0", "numpy": "2.4.0"},
+        "device": "cpu",
+        "seconds": 12.5,
+        "selection": {"samples": count, "skipped": []},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        with_manifest(pa.Table.from_pandas(pd.concat(frames), preserve_index=False), manifest), path
+    )
+
+
+@pytest.fixture(scope="session")
+def evaluations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Tables of three evaluations, with 120 images each."""
+    folder = tmp_path_factory.mktemp("evaluations")
+    files = {}
+    for model, robustness in zip(MODELS, (0.05, 0.55, 0.45), strict=True):
+        files[model] = str(folder / f"{model}.parquet")
+        _write_evaluation(folder / f"{model}.parquet", model, robustness, 120)
+    return files
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Published numbers: one without a counterpart of ours, and one of ours is not published."""
+    path = tmp_path_factory.mktemp("published") / "table_1.csv"
+    rows = [
+        "natural,pgd,0.0",
+        "natural,square,15.2",
+        "hardened,pgd,53.1",
+        "smoothed,pgd,44.0",
+        "certified,pgd,61.0",
+    ]
+    path.write_text("model,attack,value\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def invented_work(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The made-up work, importable as the works of the package are."""
+    artefacts = ModuleType(f"gauntlet.works.{WORK}.artefacts")
+    claims = ModuleType(f"gauntlet.works.{WORK}.claims")
+    for function in (robust_accuracy, queries, similarity, many_rows, wrong_kind, failing):
+        setattr(artefacts, function.__name__, function)
+    for function in (hardened_is_stronger, smoothed_is_weaker, factor, failing, robust_accuracy):
+        setattr(claims, function.__name__, function)
+    package = ModuleType(f"gauntlet.works.{WORK}")
+    for module in (package, artefacts, claims):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return WORK
+
+
+ARTEFACTS = (
+    ("table-1", "robust_accuracy", "Table 1: robust accuracy"),
+    ("table-2", "many_rows", "Table 2: many rows"),
+    ("figure-1", "queries", "Figure 1: queries & distances"),
+    ("figure-2", "similarity", 'Figure 2: "similarity" <of gradients>'),
+)
+
+
+def artefact_spec(
+    name: str, make: str, title: str, evaluations: dict[str, str], published: str
+) -> dict[str, Any]:
+    """The specification of an artefact, as the workflow passes it."""
+    return {
+        "work": WORK,
+        "name": name,
+        "kind": name.split("-")[0],
+        "title": title,
+        "make": make,
+        "scale": "demo",
+        "evaluations": evaluations if make in ("robust_accuracy", "queries") else {},
+        "published": [published] if make == "robust_accuracy" else [],
+        "settings": {},
+    }
+
+
+def outputs_of(folder: Path, name: str) -> dict[str, Path]:
+    """Target files of an artefact."""
+    kinds = TABLE_OUTPUTS if name.startswith("table") else FIGURE_OUTPUTS
+    return {kind: folder / f"{name}.{'json' if kind == 'meta' else kind}" for kind in kinds}
+
+
+@pytest.fixture
+def claims_spec(evaluations: dict[str, str]) -> dict[str, Any]:
+    """The claims of the made-up work; one of them cannot be tested."""
+    names = {
+        "c1": ("hardened_is_stronger", "Hardening helps."),
+        "c2": ("smoothed_is_weaker", "Smoothing | hurts."),
+        "c3": ("factor", "The factor is 2.5."),
+    }
+    claims = [
+        {"name": name, "statement": statement, "check": check, "missing": None, "evaluations": evaluations}
+        for name, (check, statement) in names.items()
+    ]
+    claims.append(
+        {"name": "c4", "statement": "It scales.", "check": "c4", "missing": "the images cannot be had"}
+    )
+    return {"work": WORK, "scale": "demo", "claims": claims}
+
+
+@pytest.fixture
+def reports(
+    tmp_path: Path,
+    invented_work: str,
+    evaluations: dict[str, str],
+    published: str,
+    claims_spec: dict[str, Any],
+) -> Path:
+    """A report folder with every artefact and verdict of the made-up work."""
+    folder = tmp_path / "reports" / "demo" / invented_work
+    for name, make, title in ARTEFACTS:
+        make_artefact(artefact_spec(name, make, title, evaluations, published), outputs_of(folder, name))
+    write_claims(check_claims(claims_spec), folder / "claims.csv", folder / "claims.md")
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def site_spec() -> dict[str, Any]:
+    """The specification of the site, as the workflow passes it."""
+    entries = [{"name": name, "title": title, "missing": None} for name, _, title in ARTEFACTS]
+    entries.append(
+        {"name": "table-9", "title": "Table 9: <large>", "missing": "ImageNet is not in data_root"}
+    )
+    document = {"author": "A. N. Author", "title": "On <Invention>", "kind": "thesis", "year": 2020}
+    return json.loads(
+        json.dumps(
+            {
+                "scale": "demo",
+                "seed": 7,
+                "missing": {"imagenet/test": "no folder of that name in data_root"},
+                "works": [
+                    {
+                        "name": WORK,
+                        "title": "Invented defences",
+                        "document": {**document, "institution": None, "url": "https://example.org/work"},
+                        "artefacts": entries,
+                        "claims": f"{WORK}/claims.csv",
+                        "page": f"{WORK}/index.html",
+                    }
+                ],
+            }
+        )
+    )

@@ -1,0 +1,141 @@
+"""The index of a scale."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gauntlet.reporting.site import build_site
+
+VOID = {"meta", "link", "img", "br", "hr", "input", "wbr", "col"}
+
+
+class Structure(HTMLParser):
+    """Collects what a test asks of a page, and fails on tags that do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.headers: list[dict[str, str | None]] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if attributes.get("id"):
+            self.ids.append(str(attributes["id"]))
+        if tag == "a" and attributes.get("href"):
+            self.links.append(str(attributes["href"]))
+        if tag == "th":
+            self.headers.append(attributes)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("img", "script", "link", "iframe", "source", "object"):
+            self.loads += [str(attributes[key]) for key in ("src", "href", "data") if attributes.get(key)]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+
+@pytest.fixture
+def page(reports: Path, site_spec: dict[str, Any]) -> tuple[Path, Structure]:
+    path = build_site(site_spec, reports)
+    return path, Structure(path.read_text(encoding="utf-8"))
+
+
+def test_every_artefact_is_on_the_index(page: tuple[Path, Structure], site_spec: dict[str, Any]) -> None:
+    _, structure = page
+    for artefact in site_spec["works"][0]["artefacts"]:
+        assert f"invented2020-{artefact['name']}" in structure.ids
+        assert artefact["title"] in structure.text
+    assert len(structure.ids) == len(set(structure.ids))
+    assert {image["src"] for image in structure.images} == {
+        "invented2020/figure-1.svg",
+        "invented2020/figure-2.svg",
+    }
+
+
+def test_links_and_images_lead_to_files_that_exist(page: tuple[Path, Structure]) -> None:
+    path, structure = page
+    local = [link for link in structure.links if "://" not in link and not link.startswith("#")]
+    written = [link for link in local if link != "invented2020/index.html"]
+    assert len(written) > 10
+    for target in [*written, *structure.loads]:
+        assert (path.parent / target).is_file(), target
+    for link in structure.links:
+        assert not link.startswith("#") or link[1:] in structure.ids
+
+
+def test_the_page_loads_nothing_from_elsewhere(page: tuple[Path, Structure]) -> None:
+    path, structure = page
+    assert structure.loads
+    assert not any("//" in target for target in structure.loads)
+    html = path.read_text(encoding="utf-8")
+    assert "script" not in structure.tags
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_texts_are_escaped(page: tuple[Path, Structure]) -> None:
+    path, structure = page
+    html = path.read_text(encoding="utf-8")
+    assert "<b>no</b>" not in html
+    assert "<b>no</b>" in structure.text
+    assert "On <Invention>" in structure.text
+
+
+def test_readers_without_eyes_get_alternatives_and_scopes(page: tuple[Path, Structure]) -> None:
+    _, structure = page
+    for image in structure.images:
+        assert len(image["alt"] or "") > 30
+    assert structure.headers
+    assert all(header.get("scope") in ("col", "row", "colgroup") for header in structure.headers)
+
+
+def test_the_scoreboard_counts_artefacts_numbers_and_verdicts(page: tuple[Path, Structure]) -> None:
+    html = page[0].read_text(encoding="utf-8")
+    board = html[html.index('class="scoreboard"') : html.index('id="invented2020"')]
+    cells = [line.split("<")[0] for line in board.split('<td class="number">')[1:]]
+    assert cells == ["4 / 5", "4 / 5", "2", "1", "0", "1"]
+
+
+def test_what_was_skipped_is_told_with_its_reason(page: tuple[Path, Structure]) -> None:
+    _, structure = page
+    assert "ImageNet is not in data_root" in structure.text
+    assert "no folder of that name in data_root" in structure.text
+
+
+def test_provenance_names_seed_code_libraries_device_and_time(page: tuple[Path, Structure]) -> None:
+    _, structure = page
+    origins = structure.text[structure.text.rindex("Provenance") :]
+    # Three evaluations of 12.5 s each, although two artefacts share them.
+    for fact in ("0.1.0+abc", "torch\u00a02.11.0", "cpu", "38 s", "7"):
+        assert fact in origins
+
+
+def test_a_site_without_any_artefact_says_why_there_is_none(
+    tmp_path: Path, site_spec: dict[str, Any]
+) -> None:
+    for entry in site_spec["works"][0]["artefacts"]:
+        entry["missing"] = "no data"
+    structure = Structure(build_site(site_spec, tmp_path).read_text(encoding="utf-8"))
+    assert not structure.images
+    assert structure.text.count("no data") == 5
