@@ -1,18 +1,11 @@
 """Turn one split of a data set into arrays. A Snakemake script: see rules/datasets.smk."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
 
 from gauntlet.runtime.job import job
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
 with job(snakemake):
-    import json
-    from pathlib import Path
-
     from gauntlet.datasets.prepare import prepare_split
     from gauntlet.datasets.settings import DatasetSettings
 
@@ -22,6 +15,6 @@ with job(snakemake):
         specification["dataset"],
         specification["split"],
         Path(snakemake.output.manifest).parent,
-        data_root=snakemake.params.data_root,
+        data_root=snakemake.config["data_root"],
         threads=snakemake.threads,
     )

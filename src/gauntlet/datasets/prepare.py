@@ -28,27 +28,13 @@ from gauntlet.datasets.settings import (
     SplitSettings,
 )
 from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
+from gauntlet.runtime.availability import Availability
 from gauntlet.runtime.files import file_sha256, write_json
 from gauntlet.runtime.job import say
 from gauntlet.runtime.manifest import Recorder
 
 DOWNLOADS = Path("results/downloads")
 """Where downloaded files are kept unless another folder is given."""
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether a split can be had.
-
-    Attributes:
-        local: it needs no network: its files are at hand, or it is embedded.
-        hosts: the hosts a download would need.
-        reason: why it is not local, and what to do about it where there are no hosts; else empty.
-    """
-
-    local: bool
-    hosts: tuple[str, ...]
-    reason: str
 
 
 @dataclass(frozen=True)

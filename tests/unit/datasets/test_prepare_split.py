@@ -20,9 +20,10 @@ import yaml
 
 from gauntlet.datasets import prepare as preparing
 from gauntlet.datasets.imageset import open_split
-from gauntlet.datasets.prepare import Availability, availability, prepare_split
+from gauntlet.datasets.prepare import availability, prepare_split
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
+from gauntlet.runtime.availability import Availability
 
 ROOT = Path(__file__).parents[3]
 
