@@ -1,0 +1,153 @@
+"""The DAG as a user meets it: nothing is computed twice, and nothing that was finished is lost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from gauntlet.runtime.files import file_sha256
+
+TARGETS = [f"results/demo/evaluations/toy/{name}.parquet" for name in ("weak", "strong")]
+WEIGHTS = "results/demo/models/toy/weights.safetensors"
+EPOCHS = 6
+
+TOY = {
+    "title": "A toy",
+    "document": {"author": "A. Author", "title": "Toys", "kind": "thesis", "year": 2020},
+    "models": {
+        "toy": {
+            "dataset": "digits",
+            "architecture": {
+                "name": "cnn",
+                "layers": [
+                    {"layer": "conv", "channels": 16, "stride": 2, "padding": 1},
+                    {"layer": "conv", "channels": 32, "stride": 2, "padding": 1},
+                    {"layer": "linear", "units": 64},
+                ],
+            },
+            "defence": {
+                "name": "adversarial_training",
+                "attack": {"name": "first_order", "norm": "linf", "eps": 0.1, "steps": 3, "step_size": 0.05},
+            },
+            "training": {"epochs": EPOCHS, "optimizer": {"name": "adam", "lr": 0.001}},
+        },
+    },
+    "evaluations": {
+        "{name}": {
+            "foreach": {"name, eps": [["weak", 0.05], ["strong", 0.2]]},
+            "model": "toy",
+            "samples": {"count": 60, "order": "random"},
+            "chunk": 10,
+            "procedures": {
+                "clean": {"name": "clean"},
+                "pgd-{start}": {
+                    "foreach": {"start": ["none", "uniform"]},
+                    "name": "first_order",
+                    "norm": "linf",
+                    "eps": "{eps}",
+                    "steps": 400,
+                    "step_size": 0.01,
+                    "random_start": "{start}",
+                },
+            },
+        },
+    },
+}
+
+
+def numbers(folder: Path) -> dict[str, object]:
+    """Everything that must not depend on how the run went."""
+    frames = {target: pd.read_parquet(folder / target) for target in TARGETS}
+    return {"weights": file_sha256(folder / WEIGHTS), **{target: frame.to_csv() for target, frame in frames.items()}}
+
+
+def kill_job(process, script: str, started) -> None:
+    """Kill, with signal 9, the job that runs a script, once ``started`` says that it is under way."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        jobs = [child for child in psutil.Process(process.pid).children(recursive=True) if _runs(child, script)]
+        if jobs and started():
+            jobs[0].kill()
+            return
+        time.sleep(0.02)
+    pytest.fail(f"no job ran {script}")
+
+
+def _runs(process: psutil.Process, script: str) -> bool:
+    try:
+        return process.name().startswith("python") and any(script in part for part in process.cmdline())
+    except psutil.Error:  # It ended between the look at the table and this one.
+        return False
+
+
+def test_killed_jobs_end_with_the_numbers_of_an_uninterrupted_run(workspace):
+    whole, cut = workspace("whole", {"toy": TOY}), workspace("cut", {"toy": TOY})
+    whole.run("--config", "scale=demo", "--", *TARGETS)
+
+    state = cut.folder / "results/demo/models/toy/resume.pt"
+    training = cut.start("--config", "scale=demo", "--", *TARGETS)
+    kill_job(training, "make_model", state.exists)
+    assert training.wait() != 0
+    assert state.exists()
+    assert not (cut.folder / WEIGHTS).exists()
+
+    chunks = cut.folder / "results/demo/chunks/toy/strong"
+    evaluation = cut.start("--config", "scale=demo", "--", *TARGETS[1:])
+    kill_job(evaluation, "run_evaluation", lambda: len(list(chunks.glob("pgd-none/*/*.parquet"))) >= 2)
+    assert evaluation.wait() != 0
+    finished = set(chunks.glob("*/*/*.parquet"))
+    assert 0 < len(finished) < 18
+    before = {file: file.stat().st_mtime_ns for file in finished}
+
+    printed = cut.run("--config", "scale=demo", "--", *TARGETS)
+    assert "of 18 chunks were finished before" in printed
+    assert {file: file.stat().st_mtime_ns for file in finished} == before, "a finished chunk was computed again"
+    assert numbers(cut.folder) == numbers(whole.folder)
+    assert not state.exists()
+
+
+def test_only_what_depends_on_a_changed_setting_runs_again(workspace):
+    space = workspace("changed", {"toy": TOY})
+    arguments = ("--config", "scale=demo", "--", *TARGETS)
+    space.run(*arguments)
+    assert space.planned(*arguments) == []
+    before = numbers(space.folder)
+
+    space.edit("toy", lambda work: work["evaluations"]["{name}"]["foreach"].update({"name, eps": [["weak", 0.05], ["strong", 0.3]]}))
+    planned = space.planned(*arguments)
+    assert [message for message in planned if "strong" in message] == planned
+    assert len(planned) == 2
+    space.run(*arguments)
+    after = numbers(space.folder)
+    assert [name for name in before if before[name] != after[name]] == [TARGETS[1]]
+
+
+def test_results_do_not_depend_on_the_number_of_shards(workspace):
+    one = workspace("one", {"toy": TOY})
+    one.run("--config", "scale=demo", "--", *TARGETS)
+    before = numbers(one.folder)
+    one.edit("toy", lambda work: work["evaluations"]["{name}"].update(shards=3))
+    for target in TARGETS:
+        (one.folder / target).unlink()
+    chunks = one.folder / "results/demo/chunks"
+    for file in chunks.glob("*/*/*/*/*.parquet"):
+        file.unlink()
+    one.run("--config", "scale=demo", "--", *TARGETS)
+    assert numbers(one.folder) == before
+
+
+def test_a_mistake_in_the_configuration_stops_before_any_job_and_without_a_traceback(workspace):
+    space = workspace("mistake", {"toy": TOY})
+    space.edit("toy", lambda work: work["models"]["toy"].update(dataset="digit"))
+    process = space.start("--config", "scale=demo", "--", *TARGETS)
+    printed, _ = process.communicate()
+    assert process.returncode != 0
+    assert "unknown data set" in printed
+    assert "models.toy.dataset" in printed
+    assert "did you mean digits" in printed
+    assert "Traceback" not in printed
+    assert not (space.folder / "results").exists()
