@@ -1,5 +1,5 @@
 """Attacks: procedures that look for adversarial examples. Importing the package registers them."""
 
-from gauntlet.attacks import first_order, reference_noise, scheduled_ascent
+from gauntlet.attacks import first_order, foolbox_attack, reference_noise, scheduled_ascent
 
-__all__ = ["first_order", "reference_noise", "scheduled_ascent"]
+__all__ = ["first_order", "foolbox_attack", "reference_noise", "scheduled_ascent"]
