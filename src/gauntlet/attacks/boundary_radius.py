@@ -1,4 +1,4 @@
-"""The radius at which a direction crosses the decision boundary, by local search; shared by OPT and Sign-OPT."""
+"""The radius at which a direction crosses the boundary, by local search; shared by OPT and Sign-OPT."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class HopSkipJump(LabelAttack):
         rows, points = self._start(search, rows)
         points = self._projected(search, points, rows)
         search.offer(points, rows)
-        size = search.clean[0].numel()
+        size = search.clean.shape[1:].numel()
         iteration = 1
         draw = self.start_trials
         while not self.iterations or iteration <= self.iterations:
@@ -96,7 +96,7 @@ class HopSkipJump(LabelAttack):
 
     def _projected(self, search: LabelSearch, points: Tensor, rows: Tensor) -> Tensor:
         """Clip to the smallest linf ball around the clean image that keeps the points adversarial."""
-        size = points[0].numel() if len(points) else 1
+        size = points.shape[1:].numel()
         distance = self._distance(search, points, rows)
 
         def clipped(radius: Tensor, part: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ class LabelAttack(QueryAttack):
         rows = torch.arange(len(batch), device=batch.images.device)
         wrong = search.crossed(batch.images, rows, charged=self.charge_clean_prediction)
         search.offer(batch.images[wrong], rows[wrong])
-        self.search(search, rows[~wrong])
+        self.search(search, rows[~wrong & (search.oracle.remaining(rows) > 0)])
         search.findings.columns |= {"best_linf": search.best, **search.trace.columns("linf_at_query")}
         return self._perturbed(search.findings, search.oracle)
 

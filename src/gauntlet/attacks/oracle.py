@@ -37,7 +37,7 @@ class _Oracle:
         self.budget = budget
         self.queries = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         self.uncharged = torch.zeros_like(self.queries)
-        entries = max(1, images[0].numel()) if len(images) else 1
+        entries = max(1, images.shape[1:].numel())
         most = _LARGEST_PASS.get(images.device.type, _LARGEST_PASS_ELSEWHERE)
         self.largest_pass = max(1, min(most, _LARGEST_PASS_ENTRIES // entries))
 

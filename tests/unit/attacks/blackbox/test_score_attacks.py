@@ -132,7 +132,7 @@ def test_nes_halves_its_step_on_a_plateau_and_not_below_the_floor():
 
 
 def test_frank_wolfe_decays_its_step_once_the_loss_is_flat(affine_problem):
-    """With no way to succeed the loss saturates at the vertex; then gamma falls like 1 / sqrt(steps since)."""
+    """The count of steps since the plateau grows for the flat loss only."""
     attack = FrankWolfeBlackBox(eps=0.05, budget=10, plateau_decay=True)
     state = {"losses": torch.full((2, 5), torch.inf), "decaying": torch.zeros(2)}
     rows = torch.arange(2)
