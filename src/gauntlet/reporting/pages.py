@@ -83,7 +83,9 @@ def load_card(folder: Path, name: str, *, title: str = "", missing: str | None =
     kind = name.split("-", 1)[0]
     sidecar = folder / f"{name}.json"
     if missing or not sidecar.is_file():
-        return Card(name, title or _title_of(name), kind, missing or "It was not made at this scale.", {}, {}, (), 0)
+        return Card(
+            name, title or _title_of(name), kind, missing or "It was not made at this scale.", {}, {}, (), 0
+        )
     meta = read_json(sidecar)
     suffixes = ("csv", "md", "tex") if kind == "table" else ("csv", "svg", "png", "pdf")
     files = {suffix: f"{name}.{suffix}" for suffix in (*suffixes, "json")}

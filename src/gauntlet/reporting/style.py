@@ -16,8 +16,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-COLOURS = ("#1d1f4f", "#7b1e4b", "#00637a", "#c2512f", "#4a93c4", "#dda033", "#9fcf9b", "#e6d9a8")
-"""From dark to light in even steps of lightness, with hues that alternate between cold and warm."""
+COLOURS = ("#30145d", "#762044", "#0e5b90", "#ad5f30", "#5991b9", "#df9934", "#b0c48b", "#d2d295")
+"""From dark to light, also for colour-blind eyes, with hues that alternate between cold and warm."""
 
 LINES: tuple[Any, ...] = (
     "-",

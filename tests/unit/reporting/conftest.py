@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -175,18 +177,22 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture
-def invented_work(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The made-up work, importable as the works of the package are."""
+def _install(patch: pytest.MonkeyPatch) -> None:
+    """Make the made-up work importable as the works of the package are."""
     artefacts = ModuleType(f"gauntlet.works.{WORK}.artefacts")
     claims = ModuleType(f"gauntlet.works.{WORK}.claims")
     for function in (robust_accuracy, queries, similarity, many_rows, wrong_kind, failing):
         setattr(artefacts, function.__name__, function)
     for function in (hardened_is_stronger, smoothed_is_weaker, factor, failing, robust_accuracy):
         setattr(claims, function.__name__, function)
-    package = ModuleType(f"gauntlet.works.{WORK}")
-    for module in (package, artefacts, claims):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    for module in (ModuleType(f"gauntlet.works.{WORK}"), artefacts, claims):
+        patch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.fixture
+def invented_work(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the made-up work, which can be imported."""
+    _install(monkeypatch)
     return WORK
 
 
@@ -221,9 +227,8 @@ def outputs_of(folder: Path, name: str) -> dict[str, Path]:
     return {kind: folder / f"{name}.{'json' if kind == 'meta' else kind}" for kind in kinds}
 
 
-@pytest.fixture
-def claims_spec(evaluations: dict[str, str]) -> dict[str, Any]:
-    """The claims of the made-up work; one of them cannot be tested."""
+def claims_of(evaluations: dict[str, str]) -> dict[str, Any]:
+    """The specification of the claims, as the workflow passes it; one of them cannot be tested."""
     names = {
         "c1": ("hardened_is_stronger", "Hardening helps."),
         "c2": ("smoothed_is_weaker", "Smoothing | hurts."),
@@ -240,19 +245,30 @@ def claims_spec(evaluations: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def reports(
-    tmp_path: Path,
-    invented_work: str,
-    evaluations: dict[str, str],
-    published: str,
-    claims_spec: dict[str, Any],
-) -> Path:
+def claims_spec(evaluations: dict[str, str]) -> dict[str, Any]:
+    """The claims of the made-up work."""
+    return claims_of(evaluations)
+
+
+@pytest.fixture(scope="session")
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, evaluations: dict[str, str], published: str
+) -> Iterator[Path]:
     """A report folder with every artefact and verdict of the made-up work."""
-    folder = tmp_path / "reports" / "demo" / invented_work
-    for name, make, title in ARTEFACTS:
-        make_artefact(artefact_spec(name, make, title, evaluations, published), outputs_of(folder, name))
-    write_claims(check_claims(claims_spec), folder / "claims.csv", folder / "claims.md")
-    return tmp_path / "reports"
+    reports = tmp_path_factory.mktemp("made") / "reports"
+    folder = reports / "demo" / WORK
+    with pytest.MonkeyPatch.context() as patch:
+        _install(patch)
+        for name, make, title in ARTEFACTS:
+            make_artefact(artefact_spec(name, make, title, evaluations, published), outputs_of(folder, name))
+        write_claims(check_claims(claims_of(evaluations)), folder / "claims.csv", folder / "claims.md")
+        yield reports
+
+
+@pytest.fixture
+def reports(made_once: Path, tmp_path: Path) -> Path:
+    """A copy of the report folder, to build pages in."""
+    return shutil.copytree(made_once, tmp_path / "reports")
 
 
 @pytest.fixture

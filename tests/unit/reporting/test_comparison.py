@@ -18,7 +18,9 @@ OURS = pd.DataFrame(
         "samples": [100, 100],
     }
 )
-THEIRS = pd.DataFrame({"model": ["a", "c"], "eps": ["8/255", "0.1"], "value": ["52.5", "99"], "note": ["", "x"]})
+THEIRS = pd.DataFrame(
+    {"model": ["a", "c"], "eps": ["8/255", "0.1"], "value": ["52.5", "99"], "note": ["", "x"]}
+)
 
 
 def test_every_row_of_both_sides_stays_once() -> None:

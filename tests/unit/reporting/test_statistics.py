@@ -78,7 +78,9 @@ def test_the_bootstrap_interval_of_a_median_covers_it_about_as_often_as_it_says(
 @pytest.mark.parametrize("probability", [0, 0.05, 0.1, 0.5, 0.731, 0.9, 1])
 def test_quantiles_interpolate_as_numpys_do(probability: float) -> None:
     sample = np.random.default_rng(3).normal(size=57)
-    assert quantile(sample, probability, resamples=50).estimate == pytest.approx(np.quantile(sample, probability))
+    assert quantile(sample, probability, resamples=50).estimate == pytest.approx(
+        np.quantile(sample, probability)
+    )
 
 
 def test_bootstrap_quantiles_are_those_of_the_resampled_images() -> None:
@@ -177,6 +179,9 @@ def test_paired_share_difference_covers_the_truth_about_as_often_as_it_says() ->
 def test_mcnemar_agrees_with_statsmodels() -> None:
     generator = np.random.default_rng(9)
     first, second = generator.random(60) < 0.7, generator.random(60) < 0.5
-    table = [[np.sum(first & second), np.sum(first & ~second)], [np.sum(~first & second), np.sum(~first & ~second)]]
+    table = [
+        [np.sum(first & second), np.sum(first & ~second)],
+        [np.sum(~first & second), np.sum(~first & ~second)],
+    ]
     assert mcnemar(first, second) == pytest.approx(reference_mcnemar(table, exact=True).pvalue)
     assert mcnemar([True], [True]) == 1.0
