@@ -20,7 +20,12 @@ rule all:
         paths.index_page(config["scale"]),
 
 
-rule work:
-    """One work: its artefacts, verdicts and page. Ask for reports/<scale>/<work>/index.html."""
+rule everything:
+    """Every artefact and verdict, also where something seems to be missing here; a cluster's nodes may have it."""
     input:
-        [paths.work_page(config["scale"], work) for work in catalogue(config["scale"]).works],
+        [
+            file
+            for name, work in catalogue(config["scale"]).works.items()
+            for artefact in work.content.artefacts
+            for file in paths.artefact_files(config["scale"], name, artefact)
+        ],

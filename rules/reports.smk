@@ -6,7 +6,7 @@ def claim_specifications(wildcards):
     scale, work = wildcards.scale, wildcards.work
     claims = []
     for name, entry in catalogue(scale).works[work].content.claims.items():
-        missing = available(scale).made_from(work, entry)
+        missing = available(scale).reason(work, entry)
         claims.append(
             {
                 "name": name,
@@ -24,7 +24,7 @@ def claim_inputs(wildcards):
     files = [
         file
         for entry in catalogue(scale).works[work].content.claims.values()
-        if not available(scale).made_from(work, entry)
+        if not available(scale).reason(work, entry)
         for file in source_files(scale, work, entry)
     ]
     return sorted(set(map(str, files)))
@@ -33,7 +33,7 @@ def claim_inputs(wildcards):
 def makeable(scale, work):
     """The artefacts of a work that can be made here."""
     entries = catalogue(scale).works[work].content.artefacts
-    return [name for name, entry in entries.items() if not available(scale).made_from(work, entry)]
+    return [name for name, entry in entries.items() if not available(scale).reason(work, entry)]
 
 
 def work_artefacts(wildcards):
@@ -58,7 +58,7 @@ def site_specification(wildcards):
                 "title": entry.title,
                 "files": [path.relative_to(paths.REPORTS / scale).as_posix() for path in paths.artefact_files(scale, name, artefact)],
                 "meta": paths.artefact_meta(scale, name, artefact).relative_to(paths.REPORTS / scale).as_posix(),
-                "missing": available(scale).made_from(name, entry),
+                "missing": available(scale).reason(name, entry),
             }
             for artefact, entry in work.content.artefacts.items()
         ]

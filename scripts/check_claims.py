@@ -1,7 +1,5 @@
 """Judge every claim of one work. A Snakemake script: see rules/reports.smk."""
 
-from __future__ import annotations
-
 import json
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,5 @@
 """Execute the notebook of one work into its page. A Snakemake script: see rules/reports.smk."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from gauntlet.runtime.job import job

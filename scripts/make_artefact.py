@@ -1,7 +1,5 @@
 """Make one table or figure of a work. A Snakemake script: see rules/artefacts.smk."""
 
-from __future__ import annotations
-
 import json
 from typing import TYPE_CHECKING, Any
 

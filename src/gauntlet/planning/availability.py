@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,52 +15,62 @@ from gauntlet.training.checkpoints import availability as checkpoint_availabilit
 
 @dataclass(frozen=True)
 class Available:
-    """What can be had. A reason says why something cannot; None means that it can.
+    """What can be had.
 
     Attributes:
         catalogue: what is asked for.
-        splits: reason by data set and split.
-        checkpoints: reason by model that is imported.
+        splits: for every data set and split why it cannot be had, or None if it can.
+        checkpoints: the same for every model that is imported.
     """
 
     catalogue: Catalogue
     splits: dict[tuple[str, str], str | None]
     checkpoints: dict[str, str | None]
 
-    def model(self, name: str) -> str | None:
-        """Why a model cannot be made."""
+    def model(self, name: str) -> dict[str, str]:
+        """Return what a model lacks, with the reason; nothing if it can be made."""
         name = self.catalogue.origins[name]
         if (paths.model_folder(self.catalogue.scale, name) / "manifest.json").is_file():
-            return None
+            return {}
         entry = self.catalogue.models[name]
         if entry.checkpoint is not None:
-            return self.checkpoints[name]
-        return _first(self.splits[entry.dataset, split] for split in ("train", "test"))
+            reason = self.checkpoints[name]
+            return {f"checkpoint of {name}": reason} if reason else {}
+        return self._split(entry.dataset, "train") | self._split(entry.dataset, "test")
 
-    def evaluation(self, work: str, name: str) -> str | None:
-        """Why an evaluation cannot be made."""
+    def evaluation(self, work: str, name: str) -> dict[str, str]:
+        """Return what an evaluation lacks, with the reason."""
         if paths.evaluation_file(self.catalogue.scale, work, name).is_file():
-            return None
+            return {}
         entry = self.catalogue.evaluation(work, name)
-        dataset = self.catalogue.dataset_of(entry)
-        return _first([self.model(entry.model), self.splits[dataset, entry.samples.split]])
+        return self.model(entry.model) | self._split(self.catalogue.dataset_of(entry), entry.samples.split)
 
-    def made_from(self, work: str, entry: ArtefactEntry | ClaimEntry) -> str | None:
-        """Why an artefact or a claim's check cannot be made."""
-        return _first(
-            [
-                *(self.evaluation(work, name) for name in self.catalogue.evaluations_of(work, entry)),
-                *(self.model(name) for name in self.catalogue.models_of(entry)),
-                *(self.splits[_pair(split)] for split in entry.datasets),
-            ]
-        )
+    def lacking(self, work: str, entry: ArtefactEntry | ClaimEntry) -> dict[str, str]:
+        """Return what an artefact or a claim's check lacks, with the reason."""
+        lacks: dict[str, str] = {}
+        for name in self.catalogue.evaluations_of(work, entry):
+            lacks |= self.evaluation(work, name)
+        for name in self.catalogue.models_of(entry):
+            lacks |= self.model(name)
+        for split in entry.datasets:
+            lacks |= self._split(*_pair(split))
+        return lacks
+
+    def reason(self, work: str, entry: ArtefactEntry | ClaimEntry) -> str | None:
+        """Say why an artefact or a claim's check cannot be made, or None if it can."""
+        lacks = self.lacking(work, entry)
+        return "; ".join(f"{name} is missing: {why}" for name, why in lacks.items()) or None
 
     def missing(self) -> dict[str, str]:
         """Return every missing resource with the reason."""
-        return {
-            **{f"{dataset}/{split}": why for (dataset, split), why in self.splits.items() if why},
-            **{f"checkpoint of {name}": why for name, why in self.checkpoints.items() if why},
-        }
+        missing: dict[str, str] = {}
+        for dataset, split in self.splits:
+            missing |= self._split(dataset, split)
+        return missing | {f"checkpoint of {name}": why for name, why in self.checkpoints.items() if why}
+
+    def _split(self, dataset: str, split: str) -> dict[str, str]:
+        reason = self.splits[dataset, split]
+        return {f"{dataset}/{split}": reason} if reason else {}
 
 
 def find_available(catalogue: Catalogue, *, fresh: bool = False) -> Available:
@@ -128,6 +137,3 @@ def _pair(split: str) -> tuple[str, str]:
     dataset, _, part = split.partition("/")
     return dataset, part
 
-
-def _first(reasons: Iterable[str | None]) -> str | None:
-    return next((reason for reason in reasons if reason), None)

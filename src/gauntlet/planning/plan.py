@@ -21,7 +21,7 @@ class Plan:
         artefacts: number of artefacts that can be made.
         disk_bytes: estimate of what data sets, weights and tables will take.
         missing: resources that cannot be had, with the reason.
-        blocked: artefacts and claims that cannot be made, by ``work/name``, with the reason.
+        blocked: artefacts and claims that cannot be made, by work and missing resource.
     """
 
     trainings: dict[str, float] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Plan:
     artefacts: int = 0
     disk_bytes: float = 0.0
     missing: dict[str, str] = field(default_factory=dict)
-    blocked: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """Write the plan for a reader."""
@@ -38,7 +38,8 @@ class Plan:
         yield f"{len(self.trainings)} trainings, {hours(training)}"
         yield f"{len(self.imports)} checkpoints to import"
         yield f"{len(self.evaluations)} evaluations, {hours(evaluation)}"
-        yield f"{self.artefacts} artefacts can be made, {len(self.blocked)} artefacts and claims cannot"
+        skipped = {(work, name) for work, by in self.blocked.items() for names in by.values() for name in names}
+        yield f"{self.artefacts} artefacts can be made; {len(skipped)} artefacts and claims cannot"
         yield f"disk: about {self.disk_bytes / 2**30:.1f} GiB"
         costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1])[:10]
         if costly:
@@ -47,11 +48,12 @@ class Plan:
             yield from (f"  {hours(cost):>16}  {name}" for name, cost in costly)
         if self.missing:
             yield ""
-            yield "Missing here:"
-            yield from (f"  {name}: {reason}" for name, reason in self.missing.items())
-            yield ""
-            yield "These are skipped, with the reason in the report:"
-            yield from (f"  {name}: {reason}" for name, reason in self.blocked.items())
+            yield "Missing here, and what is skipped for it (the report says so too):"
+            for resource, reason in self.missing.items():
+                yield f"  {resource}: {reason}"
+                for work, by_resource in self.blocked.items():
+                    if resource in by_resource:
+                        yield f"    {work}: {', '.join(by_resource[resource])}"
 
 
 def make_plan(catalogue: Catalogue, available: Available) -> Plan:
@@ -75,10 +77,10 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
                 plan.evaluations[f"{work.name}/{name}"] = evaluation_work(catalogue, work.name, name).gpu_hours
         entries = {**work.content.artefacts, **work.content.claims}
         for name, entry in entries.items():
-            reason = available.made_from(work.name, entry)
-            if reason:
-                plan.blocked[f"{work.name}/{name}"] = reason
-            elif name in work.content.artefacts:
+            lacks = available.lacking(work.name, entry)
+            for resource in lacks:
+                plan.blocked.setdefault(work.name, {}).setdefault(resource, []).append(name)
+            if not lacks and name in work.content.artefacts:
                 plan.artefacts += 1
     return plan
 

@@ -61,9 +61,9 @@ def test_an_unreachable_data_set_blocks_what_depends_on_it_and_nothing_else(load
     plan = make_plan(catalogue, available)
     assert set(plan.missing) == {"mnist/train", "mnist/test"}
     assert plan.trainings == {} == plan.evaluations
-    assert set(plan.blocked) == {"toy/table-1"}
-    assert "no answer from" in plan.blocked["toy/table-1"]
-    assert available.made_from("toy", catalogue.artefact("toy", "table-2")) is None
+    assert plan.blocked == {"toy": {"mnist/train": ["table-1"], "mnist/test": ["table-1"]}}
+    assert "no answer from" in available.reason("toy", catalogue.artefact("toy", "table-1"))
+    assert available.reason("toy", catalogue.artefact("toy", "table-2")) is None
 
 
 @pytest.mark.usefixtures("_any_function")
@@ -79,9 +79,9 @@ def test_what_was_made_before_needs_no_source(load_toy, answers):
     write_json(paths.model_folder("full", "toy-4") / "manifest.json", {})
     write_json(paths.split_folder("mnist", "test") / "manifest.json", {})
     available = find_available(catalogue)
-    assert available.model("toy-4") is None
-    assert available.evaluation("toy", "attacks-4") is None
-    assert available.model("toy-8") is not None
+    assert available.model("toy-4") == {}
+    assert available.evaluation("toy", "attacks-4") == {}
+    assert set(available.model("toy-8")) == {"mnist/train"}
 
 
 def test_hosts_are_asked_once_and_their_answer_is_remembered(monkeypatch):
@@ -120,7 +120,7 @@ def test_plan_and_list_print_what_can_be_made(load_toy, tmp_path, capsys, answer
     load_toy()
     assert main(["--folder", str(tmp_path), "plan", "--config", "scale=full"]) == 0
     printed = capsys.readouterr().out
-    assert "Missing here" in printed
+    assert "mnist/train: " in printed
     assert "mnist/train" in printed
     assert main(["--folder", str(tmp_path), "list", "--config", "scale=demo"]) == 0
     assert "results/demo/models/toy-4/weights.safetensors" in capsys.readouterr().out
