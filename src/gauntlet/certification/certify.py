@@ -55,7 +55,7 @@ class Certify(Procedure):
         skip_wrong_guesses: spend no further draws on an image whose guessed class is not its label; it
             counts as abstained. Such an image adds nothing to certified accuracy or to the average certified
             radius either way, so these keep their exact values, and only abstentions are overcounted.
-        noise_batch: noisy images per forward pass; no draw depends on it.
+        noise_batch: noisy images per forward pass, null to choose by device; no draw depends on it.
 
     Columns: ``prediction`` (-1: abstained), ``radius`` (l2, pixel scale; 0 if abstained), ``abstained``,
     ``guess`` (class that the first draws chose), ``votes`` and ``votes_true`` (votes, or sums of
@@ -72,7 +72,7 @@ class Certify(Procedure):
     inverse_temperature: Radius = 1.0
     runner_up: Literal["complement", "bounded"] = "complement"
     skip_wrong_guesses: bool = False
-    noise_batch: PositiveInt = 1000
+    noise_batch: PositiveInt | None = None
 
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Certify every image of the batch."""
@@ -158,7 +158,7 @@ class SmoothedPrediction(Procedure):
         sigma: standard deviation of the noise, in pixel scale.
         n: noise draws per image.
         alpha: failure probability per image.
-        noise_batch: noisy images per forward pass; no draw depends on it.
+        noise_batch: noisy images per forward pass, null to choose by device; no draw depends on it.
 
     Columns: ``prediction`` (-1: abstained), ``abstained``, ``guess`` (class with most votes), ``votes``,
     ``runner_up_votes``, ``p_value``.
@@ -168,7 +168,7 @@ class SmoothedPrediction(Procedure):
     sigma: Radius
     n: PositiveInt = 1000
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.001
-    noise_batch: PositiveInt = 1000
+    noise_batch: PositiveInt | None = None
 
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Predict every image of the batch."""

@@ -20,6 +20,9 @@ from gauntlet.runtime.seeding import seed_for
 BLOCK = 100
 """Noise draws per seeded block: enough that seeding is free, few enough to fit in memory for large images."""
 
+NUMBERS_PER_PASS = {"cpu": 600_000, "cuda": 12_000_000}
+"""Input numbers per forward pass: on a CPU few enough for its caches, on a GPU enough to keep it busy."""
+
 Mapping = Literal["hard", "soft"]
 """What a noisy image contributes: ``hard`` one vote for its top class, ``soft`` its softmax probabilities."""
 
@@ -48,7 +51,7 @@ class SmoothedClassifier:
         sigma: standard deviation of the noise, in pixel scale.
         mapping: M.
         inverse_temperature: factor on the logits before a soft mapping's softmax.
-        noise_batch: noisy images per forward pass, at most.
+        noise_batch: noisy images per forward pass, at most; None chooses by device and image size.
 
     Source: song, equations 2.4 and 2.5; maerz2023, definitions 3.4 and 3.5.
     """
@@ -57,7 +60,7 @@ class SmoothedClassifier:
     sigma: float
     mapping: Mapping = "hard"
     inverse_temperature: float = 1.0
-    noise_batch: int = 1000
+    noise_batch: int | None = None
 
     def sample(self, images: Tensor, keys: Sequence[int], draws: int) -> Votes:
         """Draw noise for every image and collect what the base classifier says.
@@ -68,10 +71,11 @@ class SmoothedClassifier:
             draws: noise draws per image. The first draws do not depend on how many follow, block by block.
         """
         shape = images.shape[1:]
+        at_once = self.noise_batch or max(1, NUMBERS_PER_PASS[images.device.type] // shape.numel())
         generator = torch.Generator(images.device)
         totals = squares = None
         with torch.inference_mode():
-            for rows, blocks, size in self._passes(len(images), draws):
+            for rows, blocks, size in _passes(len(images), draws, at_once):
                 part = images[rows]
                 noisy = torch.empty(
                     (len(blocks), len(part), size, *shape), dtype=part.dtype, device=part.device
@@ -82,7 +86,7 @@ class SmoothedClassifier:
                             0.0, self.sigma, generator=generator.manual_seed(seed_for(key, block))
                         )
                 noisy += part[:, None]
-                logits = torch.cat([self.base(some) for some in noisy.flatten(0, 2).split(self.noise_batch)])
+                logits = torch.cat([self.base(some) for some in noisy.flatten(0, 2).split(at_once)])
                 first, second = self._moments(logits.view(len(blocks), len(part), size, -1))
                 if totals is None or squares is None:
                     totals = first.new_zeros(len(images), logits.shape[-1])
@@ -93,20 +97,6 @@ class SmoothedClassifier:
             raise ValueError("sampling needs at least one image and one draw")
         return Votes(totals, squares, draws)
 
-    def _passes(self, images: int, draws: int) -> Iterator[tuple[slice, range, int]]:
-        """Cut the work into passes: which images, which blocks, and the draws of each block."""
-        full, rest = divmod(draws, BLOCK)
-        for every, size in ((range(full), BLOCK), (range(full, full + 1), rest)):
-            if not size:
-                continue
-            at_once = max(1, self.noise_batch // size)
-            rounds = max(1, at_once // images)
-            parts = -(-images // at_once)
-            for start in range(0, len(every), rounds):
-                for part in range(parts):
-                    rows = slice(images * part // parts, images * (part + 1) // parts)
-                    yield rows, every[start : start + rounds], size
-
     def _moments(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Sum the draws and their squares: ``[blocks, N, draws, K]`` to twice ``[N, K]``."""
         if self.mapping == "hard":
@@ -115,6 +105,24 @@ class SmoothedClassifier:
             return votes, votes
         probabilities = (self.inverse_temperature * logits.double()).softmax(-1)
         return probabilities.sum((0, 2)), probabilities.square().sum((0, 2))
+
+
+def _passes(images: int, draws: int, at_once: int) -> Iterator[tuple[slice, range, int]]:
+    """Cut the work into passes: which images, which blocks, and the draws of each block.
+
+    A block larger than a pass stays whole here: its noise is drawn at once and sent through in parts.
+    """
+    full, rest = divmod(draws, BLOCK)
+    for blocks, size in ((range(full), BLOCK), (range(full, full + 1), rest)):
+        if not size:
+            continue
+        units = max(1, at_once // size)
+        rounds = max(1, units // images)
+        parts = -(-images // units)
+        for start in range(0, len(blocks), rounds):
+            for part in range(parts):
+                rows = slice(images * part // parts, images * (part + 1) // parts)
+                yield rows, blocks[start : start + rounds], size
 
 
 def noise_keys(batch: Batch, *purposes: str) -> list[list[int]]:
