@@ -2,8 +2,8 @@
 
     python benchmarks/attacks.py [--device cuda] [--repeats 7] [--batch 128]
 
-Bare passes and attack take turns, so that a busy machine disturbs both alike; the ratio of each pair is taken,
-and the median and the range of the ratios are printed. On a CPU it is the processor's time that counts.
+Bare passes and attack take turns, so that a busy machine disturbs both alike; of the ratios of the pairs,
+the median and the range are printed. On a CPU it is the processor's time that counts.
 """
 
 from __future__ import annotations

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import BeforeValidator
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
 from gauntlet.attacks.gradients import aimed_at
+from gauntlet.attacks.library_network import LibraryNetwork, library_seed, mean_per_image
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
 from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
 from gauntlet.values import Radius, parse_number
@@ -183,11 +181,11 @@ class FoolboxAttack(WhiteBoxAttack):
             attack = getattr(attacks, plan.kind)(**self.settings)
         except ModuleNotFoundError as missing:
             raise ResourceUnavailable(f"{self.attack} needs the package {missing.name}") from missing
-        counted = _CountedPasses(model)
+        counted = LibraryNetwork(model)
         network = PyTorchModel(counted, bounds=(0, 1), device=batch.images.device)
         targets = aimed_at(model, batch, self.target)
         images = batch.images.clone()
-        with _global_generators_seeded(batch.generator):
+        with library_seed(batch.generator):
             starts, started = self._starts(network, batch, targets) if plan.needs_start else (None, None)
             chosen = (
                 torch.arange(len(images), device=images.device)
@@ -199,11 +197,11 @@ class FoolboxAttack(WhiteBoxAttack):
                 criterion = _criterion(batch.labels[chosen], None if targets is None else targets[chosen])
                 _, found, success = attack(network, images[chosen], criterion, epsilons=self.eps, **extra)
                 images[chosen] = torch.where(success[:, None, None, None], found, images[chosen])
-        backward = counted.per_image(counted.backward_images, batch.labels)
+        backward = mean_per_image(counted.backward_images, batch.labels)
         return Perturbed(
             images,
             iterations=backward,
-            queries=counted.per_image(counted.forward_images, batch.labels),
+            queries=mean_per_image(counted.forward_images, batch.labels),
             columns={"backward_passes": backward},
             targets=targets,
         )
@@ -245,45 +243,3 @@ def _criterion(labels: Tensor, targets: Tensor | None) -> Any:
     if targets is None:
         return Misclassification(labels)
     return TargetedMisclassification(targets)
-
-
-class _CountedPasses(nn.Module):
-    """The network with constant parameters: Foolbox's backward passes leave no gradients in them."""
-
-    def __init__(self, model: Classifier) -> None:
-        super().__init__()
-        # In a tuple, so that it is no submodule and keeps its own mode.
-        self._model = (model,)
-        self._constants = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        self.forward_images = 0
-        self.backward_images = 0
-        self.eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.forward_images += len(images)
-        logits: Tensor = functional_call(self._model[0], self._constants, (images,))
-        if logits.requires_grad:
-            logits.register_hook(self._count_backward)
-        return logits
-
-    def _count_backward(self, gradient: Tensor) -> None:
-        self.backward_images += len(gradient)
-
-    @staticmethod
-    def per_image(total: int, labels: Tensor) -> Tensor:
-        return torch.full_like(labels, -(-total // len(labels)))
-
-
-@contextmanager
-def _global_generators_seeded(generator: torch.Generator) -> Iterator[None]:
-    """Seed the generators that Foolbox draws from by the batch's; put their state back afterwards."""
-    seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
-    device = generator.device
-    before = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(before)  # noqa: NPY002
