@@ -1,12 +1,8 @@
 """Judge every claim of one work. A Snakemake script: see rules/reports.smk."""
 
 import json
-from typing import TYPE_CHECKING, Any
 
 from gauntlet.runtime.job import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from gauntlet.reporting.making import check_claims, write_claims

@@ -1,15 +1,10 @@
 """Execute the notebook of one work into its page. A Snakemake script: see rules/reports.smk."""
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 from gauntlet.runtime.job import job
 
-if TYPE_CHECKING:
-    snakemake: Any
-
 with job(snakemake):
-    from pathlib import Path
-
     from gauntlet.reporting.notebooks import execute_notebook
 
     page = Path(snakemake.output[0])

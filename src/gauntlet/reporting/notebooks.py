@@ -85,7 +85,7 @@ def _run(document: Any, timeout: int) -> None:
         client = NotebookClient(
             document, km=manager, timeout=timeout, resources={"metadata": {"path": str(Path.cwd())}}
         )
-        client.execute(env={**os.environ, "IPYTHONDIR": name, "JUPYTER_RUNTIME_DIR": name})
+        client.execute(cleanup_kc=True, env={**os.environ, "IPYTHONDIR": name, "JUPYTER_RUNTIME_DIR": name})
 
 
 def _body(document: Any) -> Any:
