@@ -60,8 +60,8 @@ page.show("figure-3-*")
 # %% [markdown]
 # ## Contribution 1: step lengths, and a confidence of exactly zero
 #
-# Harmonically shrinking steps drive the confidence in the true class to exactly zero in 32-bit arithmetic, which
-# constant and geometric steps do not. Accuracies hardly depend on the scheme.
+# The work reports that harmonically shrinking steps drive the confidence in the true class to exactly zero in
+# 32-bit arithmetic, that constant and geometric steps do not, and that accuracies hardly depend on the scheme.
 
 # %%
 page.show("table-4-1", "table-4-2", "figure-4-4", "figure-4-5")
@@ -70,8 +70,8 @@ page.show("table-4-1", "table-4-2", "figure-4-4", "figure-4-5")
 # ## Contribution 2: one radius, three norms
 #
 # Two rules carry a radius from one norm to another. *T* keeps the volume of the ball, *T-bar* takes the smallest ball
-# that contains the original one. Used with the same number, attacks in the l1 and l2 norm are nearly harmless; after
-# rescaling they are about as strong as the l-infinity attack.
+# that contains the original one. The work finds attacks in the l1 and l2 norm nearly harmless at the same number, and
+# about as strong as the l-infinity attack after rescaling.
 
 # %%
 page.show("figure-4-2", "figure-4-3", "table-4-3", "table-4-4", "table-4-5", "table-4-6")
@@ -113,7 +113,7 @@ page.verdicts()
 # ## Make one of them again
 #
 # Each table and figure is one target. This command makes Table 4.3 again from its evaluations, and the evaluations
-# too if a setting of theirs has changed:
+# first if they are absent or a setting of theirs has changed:
 
 # %%
 page.rerun("table-4-3")
