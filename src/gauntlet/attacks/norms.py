@@ -105,10 +105,9 @@ def uniform_in_ball(like: Tensor, norm: Norm, eps: float, generator: torch.Gener
     if norm == "l2":
         volume = per_image(_uniform(like.flatten(1)[:, :1], generator), like)
         return uniform_on_sphere(like, norm, eps, generator) * volume.pow_(1 / like[0].numel())
-    magnitudes = _exponential(like, generator)
-    left_out = _exponential(like.flatten(1)[:, :1], generator)
-    total = per_image(lengths(magnitudes, "l1")[:, None] + left_out, like)
-    return magnitudes * _signs(like, generator) * (eps / total)
+    draws = _laplace(like, generator)
+    left_out = _laplace(like.flatten(1)[:, :1], generator).abs_()
+    return draws * (eps / per_image(lengths(draws, "l1")[:, None] + left_out, like))
 
 
 def uniform_on_sphere(
@@ -127,8 +126,8 @@ def uniform_on_sphere(
         draws = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
         return unit_gradient(draws, norm) * eps
     if norm == "l1":
-        magnitudes = _exponential(like, generator)
-        return magnitudes * _signs(like, generator) * (eps / per_image(lengths(magnitudes, norm), like))
+        draws = _laplace(like, generator)
+        return draws * (eps / per_image(lengths(draws, norm), like))
     signs = _signs(like, generator)
     if corners:
         return signs * eps
@@ -141,8 +140,11 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
 
 
-def _exponential(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.empty(like.shape, device=like.device, dtype=like.dtype).exponential_(generator=generator)
+def _laplace(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw exponentials with random signs, both from one uniform number in [-1, 1)."""
+    draws = _uniform(like, generator).mul_(2).sub_(1)
+    # 2^-24 is the spacing of uniform float32 numbers; an exact zero has no logarithm.
+    return draws.abs().clamp_(min=2**-24).log_().neg_().copysign_(draws)
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
