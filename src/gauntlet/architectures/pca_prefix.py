@@ -92,7 +92,9 @@ class PrincipalProjection(nn.Module):
         Raises:
             GauntletError: the layer has neither been fitted nor loaded.
         """
-        if not self.directions.shape[1] and not self.directions.is_meta:
+        if images.is_meta:
+            return images  # The plan counts operations before any direction is known.
+        if not self.directions.shape[1]:
             raise GauntletError(
                 "the principal directions are unknown: fit the layer to the training images first"
             )

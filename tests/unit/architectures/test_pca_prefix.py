@@ -14,6 +14,7 @@ from torch import nn
 from gauntlet.architectures.pca_prefix import PcaPrefix, PrincipalProjection, principal_components
 from gauntlet.contracts import ARCHITECTURES, Architecture, FitsImages
 from gauntlet.errors import ConfigurationError, GauntletError
+from gauntlet.models import forward_flops
 
 SHAPE = (3, 4, 4)
 
@@ -126,6 +127,13 @@ def test_half_precision_does_not_reach_the_projection(fitted):
 def test_a_layer_that_was_never_fitted_refuses_to_work():
     with pytest.raises(GauntletError, match="fit the layer"):
         PrincipalProjection(48, 0.1)(torch.rand(1, *SHAPE))
+
+
+def test_the_plan_can_count_operations_before_the_layer_is_fitted():
+    network = {"name": "resnet_cifar", "depth": 8}
+    specification = {"architecture": network, "input_shape": [3, 16, 16], "classes": 10, "seed": 0}
+    prefixed = {**specification, "architecture": {"name": "pca_prefix", "network": network, "sigma": 0.25}}
+    assert forward_flops(prefixed) == forward_flops(specification) > 0
 
 
 def test_images_without_variance_are_refused():
