@@ -19,9 +19,10 @@ from gauntlet.values import PositiveInt
 class OnePixel(Attack):
     """Lower the true class's logit by differential evolution (best/1/bin).
 
-    An image leaves as soon as its best candidate is misclassified. A candidate lists, for each pixel, row, column and channel values. The first generation is a Latin
-    hypercube; a mutant is the best plus a random factor in [0.5, 1] times the difference of two others, its
-    genes outside their bounds drawn anew; every gene of a trial comes from the mutant.
+    An image leaves as soon as its best candidate is misclassified. A candidate lists, for each pixel, row,
+    column and channel values. The first generation is a Latin hypercube; a mutant is the best plus a random
+    factor in [0.5, 1] times the difference of two others, its genes outside their bounds drawn anew; every
+    gene of a trial comes from the mutant.
 
     Settings:
         pixels: pixels that may change.
