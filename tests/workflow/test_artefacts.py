@@ -1,0 +1,54 @@
+"""One figure at a time: what a target needs is made, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+FIGURE = "reports/demo/maerz2023/figure-4-6"
+
+
+@pytest.fixture
+def space(workspace):
+    return workspace()
+
+
+def test_a_figure_asks_only_for_what_it_is_made_from(space):
+    planned = space.planned(f"{FIGURE}.pdf")
+    assert [message for message in planned if message.startswith("Making the model")] == ["Making the model maerz-natural"]
+    assert sum(message.startswith("Preparing") for message in planned) == 2
+    assert sum(message.startswith("Evaluating") for message in planned) == 1
+    assert sum(message.startswith(("Drawing", "Making table", "Checking", "Writing", "Building")) for message in planned) == 1
+
+
+def test_a_figure_is_made_with_its_numbers_and_provenance(space):
+    space.run(f"{FIGURE}.pdf", "reports/demo/maerz2023/table-4-3.csv")
+    for suffix in ("pdf", "svg", "png", "csv", "json"):
+        assert (space.folder / f"{FIGURE}.{suffix}").stat().st_size > 100
+    frame = pd.read_csv(f"{space.folder / FIGURE}.csv")
+    assert set(frame["scale"].dropna()) == {"demo"}
+    meta = json.loads((space.folder / f"{FIGURE}.json").read_text())
+    assert "digits-rgb" in json.dumps(meta["provenance"])
+    table = pd.read_csv(space.folder / "reports/demo/maerz2023/table-4-3.csv")
+    assert {"reproduced", "published"} <= set(table.columns)
+    assert space.planned(f"{FIGURE}.pdf", "reports/demo/maerz2023/table-4-3.csv") == []
+
+
+def test_unknown_targets_are_answered_with_what_there_is(space):
+    for target, message in (
+        ("reports/demo/maerz2023/figure-9-9.pdf", "has no artefact named figure-9-9"),
+        ("reports/demo/nobody1999/figure-1-1.pdf", "no work is named nobody1999"),
+        ("results/demo/models/nothing/weights.safetensors", "no work has a model named nothing"),
+    ):
+        process = space.start(target)
+        printed, _ = process.communicate()
+        assert process.returncode != 0
+        assert message in printed
+
+
+def test_the_whole_dag_of_the_published_size_is_planned(space):
+    printed = space.run("--dry-run", "everything", "--config", "scale=full")
+    assert "make_figure" in printed
+    assert "run_evaluation" in printed
