@@ -61,7 +61,7 @@ normalizer = {
 
 
 def madrylab(network):
-    """The network twice, once inside the attacker, with the normalizer; an old PyTorch did not count batches."""
+    """The network twice, once inside the attacker, and the normalizer; batches are not counted."""
     rules = [(r"downsample\.", "shortcut."), (r"^fc\.", "linear.")]
     state = renamed(network, *rules, prefix="module.model.") | normalizer
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
