@@ -4,10 +4,14 @@
 def artefact_entry(wildcards):
     at_scale = catalogue(wildcards.scale)
     if wildcards.work not in at_scale.works:
-        raise WorkflowError(f"no work is named {wildcards.work}; there are {', '.join(at_scale.works)}")
+        raise WorkflowError(
+            f"no work is named {wildcards.work}; there are {', '.join(at_scale.works)}"
+        )
     artefacts = at_scale.works[wildcards.work].content.artefacts
     if wildcards.artefact not in artefacts:
-        raise WorkflowError(f"{wildcards.work} has no artefact named {wildcards.artefact}; gauntlet list names them all")
+        raise WorkflowError(
+            f"{wildcards.work} has no artefact named {wildcards.artefact}; gauntlet list names them all"
+        )
     return artefacts[wildcards.artefact]
 
 
@@ -16,13 +20,20 @@ def sources(scale, work, entry):
     at_scale = catalogue(scale)
     return {
         "evaluations": {
-            name: str(paths.evaluation_file(scale, work, name)) for name in at_scale.evaluations_of(work, entry)
+            name: str(paths.evaluation_file(scale, work, name))
+            for name in at_scale.evaluations_of(work, entry)
         },
         "models": {
-            name: str(paths.model_folder(scale, at_scale.origins[name])) for name in at_scale.models_of(entry)
+            name: str(paths.model_folder(scale, at_scale.origins[name]))
+            for name in at_scale.models_of(entry)
         },
-        "datasets": {split: str(paths.split_folder(*split.split("/"))) for split in entry.datasets},
-        "published": [str(CONFIG_FOLDER / "published" / work / file) for file in entry.published],
+        "datasets": {
+            split: str(paths.split_folder(*split.split("/")))
+            for split in entry.datasets
+        },
+        "published": [
+            str(CONFIG_FOLDER / "published" / work / file) for file in entry.published
+        ],
         "settings": entry.settings,
     }
 
@@ -32,7 +43,11 @@ def source_files(scale, work, entry):
     return [
         *found["evaluations"].values(),
         *(file for name in found["models"] for file in model_files(scale, name)),
-        *(file for split in found["datasets"] for file in split_files(*split.split("/"))),
+        *(
+            file
+            for split in found["datasets"]
+            for file in split_files(*split.split("/"))
+        ),
         *found["published"],
     ]
 
@@ -76,15 +91,15 @@ rule make_table:
         md="reports/{scale}/{work}/{artefact}.md",
         tex="reports/{scale}/{work}/{artefact}.tex",
         meta="reports/{scale}/{work}/{artefact}.json",
-    params:
-        spec=artefact_specification,
-        code=code_of,
-        title=lambda wildcards: artefact_entry(wildcards).title,
     log:
         "logs/{scale}/artefacts/{work}/{artefact}.log",
     wildcard_constraints:
         artefact="table-[a-z0-9.-]+",
     localrule: True
+    params:
+        spec=artefact_specification,
+        code=code_of,
+        title=lambda wildcards: artefact_entry(wildcards).title,
     message:
         "Making {wildcards.artefact} of {wildcards.work}"
     script:
@@ -107,15 +122,15 @@ rule make_figure:
         ),
         png="reports/{scale}/{work}/{artefact}.png",
         meta="reports/{scale}/{work}/{artefact}.json",
-    params:
-        spec=artefact_specification,
-        code=code_of,
-        title=lambda wildcards: artefact_entry(wildcards).title,
     log:
         "logs/{scale}/artefacts/{work}/{artefact}.log",
     wildcard_constraints:
         artefact="figure-[a-z0-9.-]+",
     localrule: True
+    params:
+        spec=artefact_specification,
+        code=code_of,
+        title=lambda wildcards: artefact_entry(wildcards).title,
     message:
         "Drawing {wildcards.artefact} of {wildcards.work}"
     script:

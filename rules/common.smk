@@ -12,7 +12,11 @@ from gauntlet.planning.cost import job_minutes
 from gauntlet.runtime.files import canonical_json, source_fingerprint
 
 # A working directory may bring its own configuration; otherwise the one beside the Snakefile counts.
-CONFIG_FOLDER = Path("config") if Path("config/config.yaml").is_file() else Path(workflow.basedir) / "config"
+CONFIG_FOLDER = (
+    Path("config")
+    if Path("config/config.yaml").is_file()
+    else Path(workflow.basedir) / "config"
+)
 NOTEBOOKS = Path(workflow.basedir) / "reports" / "notebooks"
 OVERRIDES = dict(config)
 
@@ -21,7 +25,9 @@ OVERRIDES = dict(config)
 def catalogue(scale):
     """Everything that can be made at a scale. A path names its scale, so that a target needs no --config."""
     try:
-        return load_catalogue(CONFIG_FOLDER, {**OVERRIDES, **({"scale": scale} if scale else {})})
+        return load_catalogue(
+            CONFIG_FOLDER, {**OVERRIDES, **({"scale": scale} if scale else {})}
+        )
     except GauntletError as error:
         raise WorkflowError(f"\n{error}\n") from None
 
@@ -53,7 +59,10 @@ def split_files(dataset, split):
 
 def model_files(scale, model):
     folder = paths.model_folder(scale, catalogue(scale).origins[model])
-    return [folder / name for name in ("weights.safetensors", "history.parquet", "manifest.json")]
+    return [
+        folder / name
+        for name in ("weights.safetensors", "history.parquet", "manifest.json")
+    ]
 
 
 def cores_for(wildcards):

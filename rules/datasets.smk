@@ -2,7 +2,9 @@
 
 
 def split_specification(wildcards):
-    return canonical_json(catalogue(None).split_specification(wildcards.dataset, wildcards.split))
+    return canonical_json(
+        catalogue(None).split_specification(wildcards.dataset, wildcards.split)
+    )
 
 
 rule prepare_dataset:
@@ -11,8 +13,6 @@ rule prepare_dataset:
         images="results/datasets/{dataset}/{split}/images.npy",
         labels="results/datasets/{dataset}/{split}/labels.npy",
         manifest="results/datasets/{dataset}/{split}/manifest.json",
-    params:
-        spec=split_specification,
     log:
         "logs/datasets/{dataset}-{split}.log",
     benchmark:
@@ -21,6 +21,8 @@ rule prepare_dataset:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        spec=split_specification,
     message:
         "Preparing the {wildcards.split} split of {wildcards.dataset}"
     script:

@@ -4,16 +4,24 @@
 def evaluation_entry(wildcards):
     at_scale = catalogue(wildcards.scale)
     if wildcards.work not in at_scale.works:
-        raise WorkflowError(f"no work is named {wildcards.work}; there are {', '.join(at_scale.works)}")
+        raise WorkflowError(
+            f"no work is named {wildcards.work}; there are {', '.join(at_scale.works)}"
+        )
     evaluations = at_scale.works[wildcards.work].content.evaluations
     if wildcards.evaluation not in evaluations:
-        raise WorkflowError(f"{wildcards.work} has no evaluation named {wildcards.evaluation}; gauntlet list names them all")
+        raise WorkflowError(
+            f"{wildcards.work} has no evaluation named {wildcards.evaluation}; gauntlet list names them all"
+        )
     return evaluations[wildcards.evaluation]
 
 
 def evaluation_specification(wildcards):
     evaluation_entry(wildcards)
-    return canonical_json(catalogue(wildcards.scale).evaluation_specification(wildcards.work, wildcards.evaluation))
+    return canonical_json(
+        catalogue(wildcards.scale).evaluation_specification(
+            wildcards.work, wildcards.evaluation
+        )
+    )
 
 
 def evaluated_model(wildcards):
@@ -22,15 +30,22 @@ def evaluated_model(wildcards):
 
 def evaluated_images(wildcards):
     entry = evaluation_entry(wildcards)
-    return split_files(catalogue(wildcards.scale).dataset_of(entry), entry.samples.split)
+    return split_files(
+        catalogue(wildcards.scale).dataset_of(entry), entry.samples.split
+    )
 
 
 def shards(suffix):
     """The shards that an evaluation is joined from."""
 
     def files(wildcards):
-        folder = paths.evaluation_file(wildcards.scale, wildcards.work, wildcards.evaluation).with_suffix("")
-        return [f"{folder}/{shard}.{suffix}" for shard in range(evaluation_entry(wildcards).shards)]
+        folder = paths.evaluation_file(
+            wildcards.scale, wildcards.work, wildcards.evaluation
+        ).with_suffix("")
+        return [
+            f"{folder}/{shard}.{suffix}"
+            for shard in range(evaluation_entry(wildcards).shards)
+        ]
 
     return files
 
@@ -43,10 +58,6 @@ rule run_evaluation:
     output:
         table=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.parquet"),
         images=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.npz"),
-    params:
-        spec=evaluation_specification,
-        shards=lambda wildcards: evaluation_entry(wildcards).shards,
-        cache=lambda wildcards: str(paths.chunk_cache(wildcards.scale, wildcards.work, wildcards.evaluation)),
     log:
         "logs/{scale}/evaluations/{work}/{evaluation}/{shard}.log",
     benchmark:
@@ -56,7 +67,15 @@ rule run_evaluation:
         gpu=gpus_for,
         mem_mb=8000,
         runtime=lambda wildcards: job_minutes(
-            catalogue(wildcards.scale), work=wildcards.work, evaluation=wildcards.evaluation
+            catalogue(wildcards.scale),
+            work=wildcards.work,
+            evaluation=wildcards.evaluation,
+        ),
+    params:
+        spec=evaluation_specification,
+        shards=lambda wildcards: evaluation_entry(wildcards).shards,
+        cache=lambda wildcards: str(
+            paths.chunk_cache(wildcards.scale, wildcards.work, wildcards.evaluation)
         ),
     message:
         "Evaluating {wildcards.evaluation} of {wildcards.work} (shard {wildcards.shard})"

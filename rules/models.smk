@@ -4,13 +4,17 @@
 def model_entry(wildcards):
     models = catalogue(wildcards.scale).models
     if wildcards.model not in models:
-        raise WorkflowError(f"no work has a model named {wildcards.model}; gauntlet list names them all")
+        raise WorkflowError(
+            f"no work has a model named {wildcards.model}; gauntlet list names them all"
+        )
     return models[wildcards.model]
 
 
 def model_specification(wildcards):
     model_entry(wildcards)
-    return canonical_json(catalogue(wildcards.scale).model_specification(wildcards.model))
+    return canonical_json(
+        catalogue(wildcards.scale).model_specification(wildcards.model)
+    )
 
 
 def training_images(split):
@@ -32,8 +36,6 @@ rule make_model:
         weights="results/{scale}/models/{model}/weights.safetensors",
         history="results/{scale}/models/{model}/history.parquet",
         manifest="results/{scale}/models/{model}/manifest.json",
-    params:
-        spec=model_specification,
     log:
         "logs/{scale}/models/{model}.log",
     benchmark:
@@ -42,7 +44,11 @@ rule make_model:
     resources:
         gpu=gpus_for,
         mem_mb=8000,
-        runtime=lambda wildcards: job_minutes(catalogue(wildcards.scale), model=wildcards.model),
+        runtime=lambda wildcards: job_minutes(
+            catalogue(wildcards.scale), model=wildcards.model
+        ),
+    params:
+        spec=model_specification,
     message:
         "Making the model {wildcards.model}"
     script:

@@ -33,7 +33,11 @@ def claim_inputs(wildcards):
 def makeable(scale, work):
     """The artefacts of a work that can be made here."""
     entries = catalogue(scale).works[work].content.artefacts
-    return [name for name, entry in entries.items() if not available(scale).reason(work, entry)]
+    return [
+        name
+        for name, entry in entries.items()
+        if not available(scale).reason(work, entry)
+    ]
 
 
 def work_artefacts(wildcards):
@@ -56,8 +60,13 @@ def site_specification(wildcards):
                 "name": artefact,
                 "kind": "figure" if paths.is_figure(artefact) else "table",
                 "title": entry.title,
-                "files": [path.relative_to(paths.REPORTS / scale).as_posix() for path in paths.artefact_files(scale, name, artefact)],
-                "meta": paths.artefact_meta(scale, name, artefact).relative_to(paths.REPORTS / scale).as_posix(),
+                "files": [
+                    path.relative_to(paths.REPORTS / scale).as_posix()
+                    for path in paths.artefact_files(scale, name, artefact)
+                ],
+                "meta": paths.artefact_meta(scale, name, artefact)
+                .relative_to(paths.REPORTS / scale)
+                .as_posix(),
                 "missing": available(scale).reason(name, entry),
             }
             for artefact, entry in work.content.artefacts.items()
@@ -73,15 +82,28 @@ def site_specification(wildcards):
             }
         )
     return canonical_json(
-        {"scale": scale, "seed": config["seed"], "works": works, "missing": available(scale).missing()}
+        {
+            "scale": scale,
+            "seed": config["seed"],
+            "works": works,
+            "missing": available(scale).missing(),
+        }
     )
 
 
 def site_inputs(wildcards):
     works = catalogue(wildcards.scale).works
     pages = [paths.work_page(wildcards.scale, work) for work in works]
-    metas = [paths.artefact_meta(wildcards.scale, work, name) for work in works for name in makeable(wildcards.scale, work)]
-    return [*pages, *(paths.claims_file(wildcards.scale, work) for work in works), *metas]
+    metas = [
+        paths.artefact_meta(wildcards.scale, work, name)
+        for work in works
+        for name in makeable(wildcards.scale, work)
+    ]
+    return [
+        *pages,
+        *(paths.claims_file(wildcards.scale, work) for work in works),
+        *metas,
+    ]
 
 
 rule check_claims:
@@ -97,12 +119,12 @@ rule check_claims:
             labels={"artefact": "verdicts", "scale": "{scale}"},
         ),
         md="reports/{scale}/{work}/claims.md",
-    params:
-        spec=claim_specifications,
-        code=code_of,
     log:
         "logs/{scale}/claims/{work}.log",
     localrule: True
+    params:
+        spec=claim_specifications,
+        code=code_of,
     message:
         "Checking the claims of {wildcards.work}"
     script:
@@ -117,11 +139,11 @@ rule execute_notebook:
         notebook=lambda wildcards: NOTEBOOKS / f"{wildcards.work}.py",
     output:
         "reports/{scale}/{work}/index.html",
-    params:
-        code=code_of,
     log:
         "logs/{scale}/pages/{work}.log",
     localrule: True
+    params:
+        code=code_of,
     message:
         "Writing the page of {wildcards.work}"
     script:
@@ -134,12 +156,12 @@ rule build_site:
         site_inputs,
     output:
         "reports/{scale}/index.html",
-    params:
-        spec=site_specification,
-        code=lambda wildcards: source_fingerprint("gauntlet.reporting"),
     log:
         "logs/{scale}/site.log",
     localrule: True
+    params:
+        spec=site_specification,
+        code=lambda wildcards: source_fingerprint("gauntlet.reporting"),
     message:
         "Building the site of scale {wildcards.scale}"
     script:

@@ -19,7 +19,9 @@ with job(snakemake):
         from gauntlet.training.loop import train
 
         use_reproducible_arithmetic(snakemake.threads)
-        with leased_device(snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]) as device:
+        with leased_device(
+            snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]
+        ) as device:
             train(
                 specification,
                 open_split(Path(snakemake.input.train[0]).parent),

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--folder", type=Path, default=Path("config"), help="configuration folder (default: config)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("config"), help="configuration folder (default: config)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in (
         ("plan", "cost, disk and missing inputs of a whole run"),
@@ -74,7 +76,9 @@ def _list(catalogue: Catalogue) -> int:
     for work in catalogue.works.values():
         print(f"{work.name}: {work.content.title}")
         for name, entry in work.content.artefacts.items():
-            file = paths.artefact_files(catalogue.scale, work.name, name)[0 if name.startswith("table-") else 1]
+            file = paths.artefact_files(catalogue.scale, work.name, name)[
+                0 if name.startswith("table-") else 1
+            ]
             made = "made" if file.is_file() else "    "
             print(f"  {made}  {file}  {entry.title}")
         for name in work.content.models:

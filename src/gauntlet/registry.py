@@ -74,7 +74,9 @@ class Registry(Generic[T]):
                 f"a {self.kind} is a mapping with a name", found=repr(specification), valid="{name: ..., ...}"
             )
         if not isinstance(specification.get("name"), str):
-            raise ConfigurationError(f"a {self.kind} needs a name", key="name", valid=f"one of {', '.join(self.names())}")
+            raise ConfigurationError(
+                f"a {self.kind} needs a name", key="name", valid=f"one of {', '.join(self.names())}"
+            )
         settings = {key: value for key, value in specification.items() if key != "name"}
         adapter = self.adapter(specification["name"])
         try:
@@ -115,7 +117,9 @@ def _explain(
     known = list(adapter.json_schema().get("properties", {}))
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         name = str(first["loc"][-1])
-        return ConfigurationError(f"unknown setting of {what}", key=key, found=name, valid=did_you_mean(name, known))
+        return ConfigurationError(
+            f"unknown setting of {what}", key=key, found=name, valid=did_you_mean(name, known)
+        )
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigurationError(f"{what} lacks a setting", key=key, valid=f"settings: {', '.join(known)}")
     return ConfigurationError(

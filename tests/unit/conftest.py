@@ -22,7 +22,13 @@ WORK = {
             "architecture": {"name": "preact_resnet"},
             "defence": {
                 "name": "adversarial_training",
-                "attack": {"name": "first_order", "norm": "linf", "eps": "{eps}/255", "steps": 2, "step_size": 0.01},
+                "attack": {
+                    "name": "first_order",
+                    "norm": "linf",
+                    "eps": "{eps}/255",
+                    "steps": 2,
+                    "step_size": 0.01,
+                },
             },
             "training": {
                 "epochs": {"demo": 1, "small": 2, "full": 30},
@@ -71,5 +77,3 @@ def load_toy(tmp_path):
         return load_catalogue(tmp_path, {"scale": "demo", **overrides})
 
     return loaded
-
-

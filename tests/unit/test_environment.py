@@ -47,6 +47,8 @@ def test_conda_and_container_install_from_the_lock():
 
 
 def test_conda_container_and_project_agree_on_python():
-    minimum = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    minimum = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(
+        ">="
+    )
     assert f"python={minimum}" in (ROOT / "envs/environment.yaml").read_text()
     assert f"python:{minimum}" in (ROOT / "envs/Containerfile").read_text()

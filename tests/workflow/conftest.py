@@ -35,7 +35,11 @@ class Workspace:
         """Start Snakemake and return without waiting."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
-            self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            self.command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
         )
         self.started.append(process)
         return process
@@ -73,7 +77,9 @@ def workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
             for file in ("config.yaml", "datasets.yaml"):
                 shutil.copy(ROOT / "config" / file, folder / "config" / file)
             for work, content in works.items():
-                (folder / "config" / "works" / f"{work}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+                (folder / "config" / "works" / f"{work}.yaml").write_text(
+                    yaml.safe_dump(content, sort_keys=False)
+                )
         return Workspace(folder, started)
 
     yield make

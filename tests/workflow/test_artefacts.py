@@ -17,10 +17,18 @@ def space(workspace):
 
 def test_a_figure_asks_only_for_what_it_is_made_from(space):
     planned = space.planned(f"{FIGURE}.pdf")
-    assert [message for message in planned if message.startswith("Making the model")] == ["Making the model maerz-natural"]
+    assert [message for message in planned if message.startswith("Making the model")] == [
+        "Making the model maerz-natural"
+    ]
     assert sum(message.startswith("Preparing") for message in planned) == 2
     assert sum(message.startswith("Evaluating") for message in planned) == 1
-    assert sum(message.startswith(("Drawing", "Making table", "Checking", "Writing", "Building")) for message in planned) == 1
+    assert (
+        sum(
+            message.startswith(("Drawing", "Making table", "Checking", "Writing", "Building"))
+            for message in planned
+        )
+        == 1
+    )
 
 
 def test_a_figure_is_made_with_its_numbers_and_provenance(space):

@@ -62,14 +62,19 @@ TOY = {
 def numbers(folder: Path) -> dict[str, object]:
     """Everything that must not depend on how the run went."""
     frames = {target: pd.read_parquet(folder / target) for target in TARGETS}
-    return {"weights": file_sha256(folder / WEIGHTS), **{target: frame.to_csv() for target, frame in frames.items()}}
+    return {
+        "weights": file_sha256(folder / WEIGHTS),
+        **{target: frame.to_csv() for target, frame in frames.items()},
+    }
 
 
 def kill_job(process, script: str, started) -> None:
     """Kill, with signal 9, the job that runs a script, once ``started`` says that it is under way."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        jobs = [child for child in psutil.Process(process.pid).children(recursive=True) if _runs(child, script)]
+        jobs = [
+            child for child in psutil.Process(process.pid).children(recursive=True) if _runs(child, script)
+        ]
         if jobs and started():
             jobs[0].kill()
             return
@@ -105,7 +110,9 @@ def test_killed_jobs_end_with_the_numbers_of_an_uninterrupted_run(workspace):
 
     printed = cut.run("--config", "scale=demo", "--", *TARGETS)
     assert "of 18 chunks were finished before" in printed
-    assert {file: file.stat().st_mtime_ns for file in finished} == before, "a finished chunk was computed again"
+    assert {file: file.stat().st_mtime_ns for file in finished} == before, (
+        "a finished chunk was computed again"
+    )
     assert numbers(cut.folder) == numbers(whole.folder)
     assert not state.exists()
 
@@ -117,7 +124,12 @@ def test_only_what_depends_on_a_changed_setting_runs_again(workspace):
     assert space.planned(*arguments) == []
     before = numbers(space.folder)
 
-    space.edit("toy", lambda work: work["evaluations"]["{name}"]["foreach"].update({"name, eps": [["weak", 0.05], ["strong", 0.3]]}))
+    space.edit(
+        "toy",
+        lambda work: work["evaluations"]["{name}"]["foreach"].update(
+            {"name, eps": [["weak", 0.05], ["strong", 0.3]]}
+        ),
+    )
     planned = space.planned(*arguments)
     assert [message for message in planned if "strong" in message] == planned
     assert len(planned) == 2

@@ -141,7 +141,10 @@ def load_catalogue(folder: str | Path, overrides: Mapping[str, Any] | None = Non
     settings = _validate(UserSettings, values, settings_file, "")
     if settings.data_root is not None and not Path(settings.data_root).is_dir():
         raise ConfigurationError(
-            "the data folder does not exist", file=settings_file, key="data_root", found=settings.data_root,
+            "the data folder does not exist",
+            file=settings_file,
+            key="data_root",
+            found=settings.data_root,
             valid="an existing folder, or nothing to download instead",
         )
     datasets_file = folder / "datasets.yaml"
@@ -170,13 +173,13 @@ def load_catalogue(folder: str | Path, overrides: Mapping[str, Any] | None = Non
 
 def _read_work(file: Path, scale: str) -> WorkFile:
     try:
-        content = at_scale({key: value for key, value in read_yaml(file).items() if key != "definitions"}, scale)
+        content = at_scale(
+            {key: value for key, value in read_yaml(file).items() if key != "definitions"}, scale
+        )
         for section in SECTIONS:
             content[section] = unfold(content.get(section), section)
         for name, evaluation in content["evaluations"].items():
-            evaluation["procedures"] = unfold(
-                evaluation.get("procedures"), f"evaluations.{name}.procedures"
-            )
+            evaluation["procedures"] = unfold(evaluation.get("procedures"), f"evaluations.{name}.procedures")
         for section in ("models", "evaluations"):
             refuse_placeholders(content[section], section, ["a variable of its foreach"])
     except ConfigurationError as error:
@@ -204,17 +207,25 @@ def _gather_models(works: Iterable[Work], datasets: Mapping[str, DatasetSettings
             if name in models and models[name] != entry:
                 raise ConfigurationError(
                     "duplicate name: another work describes a different model under it",
-                    file=work.file, key=f"models.{name}", valid="a name that no other work uses",
+                    file=work.file,
+                    key=f"models.{name}",
+                    valid="a name that no other work uses",
                 )
             if entry.dataset not in datasets:
                 raise ConfigurationError(
-                    "unknown data set", file=work.file, key=f"models.{name}.dataset", found=entry.dataset,
+                    "unknown data set",
+                    file=work.file,
+                    key=f"models.{name}.dataset",
+                    found=entry.dataset,
                     valid=did_you_mean(entry.dataset, datasets),
                 )
             if entry.training is not None and "train" not in datasets[entry.dataset].splits:
                 raise ConfigurationError(
-                    "the data set has no training split", file=work.file, key=f"models.{name}.dataset",
-                    found=entry.dataset, valid="a checkpoint instead of a training, or another data set",
+                    "the data set has no training split",
+                    file=work.file,
+                    key=f"models.{name}.dataset",
+                    found=entry.dataset,
+                    valid="a checkpoint instead of a training, or another data set",
                 )
             models[name] = entry
     return models
@@ -235,21 +246,40 @@ def _check_references(catalogue: Catalogue, work: Work) -> None:
         key = f"evaluations.{name}"
         if evaluation.model not in catalogue.models:
             raise ConfigurationError(
-                "unknown model", file=work.file, key=f"{key}.model", found=evaluation.model,
+                "unknown model",
+                file=work.file,
+                key=f"{key}.model",
+                found=evaluation.model,
                 valid=did_you_mean(evaluation.model, catalogue.models),
             )
-        _check_split(catalogue, work, f"{key}.samples.split", catalogue.dataset_of(evaluation), evaluation.samples.split)
+        _check_split(
+            catalogue,
+            work,
+            f"{key}.samples.split",
+            catalogue.dataset_of(evaluation),
+            evaluation.samples.split,
+        )
         if not evaluation.procedures:
-            raise ConfigurationError("an evaluation needs a procedure", file=work.file, key=f"{key}.procedures")
+            raise ConfigurationError(
+                "an evaluation needs a procedure", file=work.file, key=f"{key}.procedures"
+            )
     for name in content.artefacts:
         if not name.startswith(("table-", "figure-")):
             raise ConfigurationError(
-                "an artefact's name says its kind", file=work.file, key=f"artefacts.{name}",
+                "an artefact's name says its kind",
+                file=work.file,
+                key=f"artefacts.{name}",
                 valid="a name that starts with table- or figure-",
             )
     entries: list[tuple[str, ArtefactEntry | ClaimEntry, str]] = [
-        *((f"artefacts.{name}", artefact, _qualified(artefact.make, "artefacts")) for name, artefact in content.artefacts.items()),
-        *((f"claims.{name}", claim, _qualified(claim.check or name.replace("-", "_"), "claims")) for name, claim in content.claims.items()),
+        *(
+            (f"artefacts.{name}", artefact, _qualified(artefact.make, "artefacts"))
+            for name, artefact in content.artefacts.items()
+        ),
+        *(
+            (f"claims.{name}", claim, _qualified(claim.check or name.replace("-", "_"), "claims"))
+            for name, claim in content.claims.items()
+        ),
     ]
     for key, entry, function in entries:
         _check_patterns(work, f"{key}.evaluations", entry.evaluations, content.evaluations, "evaluation")
@@ -260,14 +290,20 @@ def _check_references(catalogue: Catalogue, work: Work) -> None:
         for published in entry.published:
             if not (catalogue.folder / "published" / work.name / published).is_file():
                 raise ConfigurationError(
-                    "no such file of published numbers", file=work.file, key=f"{key}.published", found=published,
+                    "no such file of published numbers",
+                    file=work.file,
+                    key=f"{key}.published",
+                    found=published,
                     valid=f"a file in {catalogue.folder / 'published' / work.name}",
                 )
         module, _, name = function.rpartition(".")
         known = _functions_of(work.name, module)
         if name not in known:
             raise ConfigurationError(
-                f"no such function in gauntlet.works.{work.name}.{module}", file=work.file, key=key, found=name,
+                f"no such function in gauntlet.works.{work.name}.{module}",
+                file=work.file,
+                key=key,
+                found=name,
                 valid=did_you_mean(name, known),
             )
 
@@ -275,11 +311,18 @@ def _check_references(catalogue: Catalogue, work: Work) -> None:
 def _check_split(catalogue: Catalogue, work: Work, key: str, dataset: str, split: str) -> None:
     if dataset not in catalogue.datasets:
         raise ConfigurationError(
-            "unknown data set", file=work.file, key=key, found=dataset, valid=did_you_mean(dataset, catalogue.datasets)
+            "unknown data set",
+            file=work.file,
+            key=key,
+            found=dataset,
+            valid=did_you_mean(dataset, catalogue.datasets),
         )
     if split not in catalogue.datasets[dataset].splits:
         raise ConfigurationError(
-            f"the data set {dataset} has no such split", file=work.file, key=key, found=split or "(none)",
+            f"the data set {dataset} has no such split",
+            file=work.file,
+            key=key,
+            found=split or "(none)",
             valid=f"one of {', '.join(catalogue.datasets[dataset].splits)}",
         )
 
@@ -303,7 +346,10 @@ def _qualified(function: str, module: str) -> str:
 
 @cache
 def _functions_of(work: str, module: str) -> frozenset[str]:
-    """Names of the functions a work's module defines; read from its source, since importing it would draw in plotting."""
+    """Names of the functions that a work's module defines.
+
+    They are read from its source: to import it would draw in plotting, which costs seconds.
+    """
     source = resources.files("gauntlet.works").joinpath(work, f"{module}.py")
     if not source.is_file():
         return frozenset()
@@ -327,7 +373,10 @@ def _validate(model: type[M], value: Any, file: Path, prefix: str) -> M:
             ) from None
         if first["type"] == "extra_forbidden":
             raise ConfigurationError(
-                "unknown key", file=file, key=key, found=parts[-1],
+                "unknown key",
+                file=file,
+                key=key,
+                found=parts[-1],
                 valid=did_you_mean(parts[-1], _keys_at(model, parts[:-1])),
             ) from None
         if first["type"] == "missing":
@@ -337,7 +386,11 @@ def _validate(model: type[M], value: Any, file: Path, prefix: str) -> M:
                 "unknown scale", file=file, key=key, found=first["input"], valid=f"one of {', '.join(SCALES)}"
             ) from None
         raise ConfigurationError(
-            "the value cannot be used", file=file, key=key, found=repr(first["input"])[:200], valid=first["msg"]
+            "the value cannot be used",
+            file=file,
+            key=key,
+            found=repr(first["input"])[:200],
+            valid=first["msg"],
         ) from None
 
 

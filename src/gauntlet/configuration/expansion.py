@@ -33,7 +33,10 @@ def at_scale(value: Any, scale: str, key: str = "") -> Any:
                     problem, key=key, found=", ".join(map(str, value)), valid=f"exactly {', '.join(SCALES)}"
                 )
             return at_scale(value[scale], scale, key)
-        return {name: at_scale(entry, scale, f"{key}.{name}" if key else str(name)) for name, entry in value.items()}
+        return {
+            name: at_scale(entry, scale, f"{key}.{name}" if key else str(name))
+            for name, entry in value.items()
+        }
     if isinstance(value, list):
         return [at_scale(entry, scale, f"{key}[{position}]") for position, entry in enumerate(value)]
     return value
@@ -52,7 +55,9 @@ def unfold(entries: Any, key: str) -> dict[str, Any]:
     if entries is None:
         return {}
     if not isinstance(entries, Mapping):
-        raise ConfigurationError("must be a mapping from names to entries", key=key, found=type(entries).__name__)
+        raise ConfigurationError(
+            "must be a mapping from names to entries", key=key, found=type(entries).__name__
+        )
     unfolded: dict[str, Any] = {}
     for pattern, entry in entries.items():
         if entry is None:
@@ -65,11 +70,17 @@ def unfold(entries: Any, key: str) -> dict[str, Any]:
             name = str(_fill(str(pattern), binding, path))
             if not _NAME.fullmatch(name):
                 raise ConfigurationError(
-                    "not a usable name", key=path, found=name, valid="lower-case letters, digits, hyphens and dots"
+                    "not a usable name",
+                    key=path,
+                    found=name,
+                    valid="lower-case letters, digits, hyphens and dots",
                 )
             if name in unfolded:
                 raise ConfigurationError(
-                    "duplicate name", key=path, found=name, valid="a foreach whose variables all appear in the name"
+                    "duplicate name",
+                    key=path,
+                    found=name,
+                    valid="a foreach whose variables all appear in the name",
                 )
             unfolded[name] = _fill(body, binding, path)
     return unfolded
@@ -89,7 +100,10 @@ def _bindings(foreach: Any, key: str) -> Iterator[dict[str, Any]]:
             row = [value] if len(names) == 1 else value
             if not isinstance(row, list) or len(row) != len(names):
                 raise ConfigurationError(
-                    "a row does not fit its variables", key=f"{key}.{variables}", found=repr(value), valid=f"{len(names)} values"
+                    "a row does not fit its variables",
+                    key=f"{key}.{variables}",
+                    found=repr(value),
+                    valid=f"{len(names)} values",
                 )
             rows.append(dict(zip(names, row, strict=True)))
         axes.append(rows)
@@ -112,7 +126,9 @@ def _fill(value: Any, binding: Mapping[str, Any], key: str) -> Any:
 
         return _PLACEHOLDER.sub(text, value)
     if isinstance(value, Mapping):
-        return {_fill(name, binding, key): _fill(entry, binding, f"{key}.{name}") for name, entry in value.items()}
+        return {
+            _fill(name, binding, key): _fill(entry, binding, f"{key}.{name}") for name, entry in value.items()
+        }
     if isinstance(value, list):
         return [_fill(entry, binding, key) for entry in value]
     return value

@@ -78,7 +78,8 @@ class SamplesEntry(Strict):
     offset: NonNegativeInt = Field(0, description="leading images of that order to leave out")
     correct_only: bool = Field(False, description="only images that the model classifies correctly")
     targets: Literal["none", "random", "next", "all"] = Field(
-        "none", description="target classes: a random wrong one, the next one, or a sample for each wrong class"
+        "none",
+        description="target classes: a random wrong one, the next one, or a sample for each wrong class",
     )
 
 
@@ -89,7 +90,9 @@ class EvaluationEntry(Strict):
     dataset: str | None = Field(None, description="the model's own data set if empty")
     samples: SamplesEntry = SamplesEntry()
     procedures: dict[str, ProcedureEntry]
-    chunk: PositiveInt = Field(100, description="images per chunk, the unit of batching, randomness and resuming")
+    chunk: PositiveInt = Field(
+        100, description="images per chunk, the unit of batching, randomness and resuming"
+    )
     shards: PositiveInt = Field(1, description="jobs that the samples are cut into")
     keep_images: NonNegativeInt = Field(0, description="leading samples whose final images are kept")
 
@@ -115,7 +118,9 @@ class ClaimEntry(_Made):
     """One statement of a work that the evidence supports or contradicts."""
 
     statement: str
-    check: str | None = Field(None, description="function in the work's claims module; the claim's name if empty")
+    check: str | None = Field(
+        None, description="function in the work's claims module; the claim's name if empty"
+    )
 
 
 class Document(Strict):

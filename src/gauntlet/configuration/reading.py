@@ -25,7 +25,10 @@ class _Loader(_Base):
             if key in seen:
                 first, again = seen[key].start_mark.line + 1, key_node.start_mark.line + 1
                 raise ConfigurationError(
-                    "duplicate name", key=str(key), found=f"line {again}, and before on line {first}", valid="unique names"
+                    "duplicate name",
+                    key=str(key),
+                    found=f"line {again}, and before on line {first}",
+                    valid="unique names",
                 )
             seen[key] = key_node
         return super().construct_mapping(node, deep)

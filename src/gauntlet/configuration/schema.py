@@ -49,8 +49,13 @@ def work_schema() -> dict[str, Any]:
         "procedure": PROCEDURES,
     }
     for kind, registry in registries.items():
-        definitions[kind] = {"anyOf": [_component(name, entry, definitions) for name, entry in registry.schemas().items()]}
-    models, evaluations = definitions["ModelEntry"]["properties"], definitions["EvaluationEntry"]["properties"]
+        definitions[kind] = {
+            "anyOf": [_component(name, entry, definitions) for name, entry in registry.schemas().items()]
+        }
+    models, evaluations = (
+        definitions["ModelEntry"]["properties"],
+        definitions["EvaluationEntry"]["properties"],
+    )
     models["architecture"] = {"$ref": "#/$defs/architecture"}
     models["defence"] = {"$ref": "#/$defs/defence"}
     evaluations["procedures"]["additionalProperties"] = {"$ref": "#/$defs/procedure"}
@@ -64,7 +69,11 @@ def work_schema() -> dict[str, Any]:
 def _component(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Add the name to a component's settings, and let a procedure unfold by ``foreach``."""
     definitions.update(schema.pop("$defs", {}))
-    schema["properties"] = {"name": {"const": name}, "foreach": {"type": "object"}, **schema.get("properties", {})}
+    schema["properties"] = {
+        "name": {"const": name},
+        "foreach": {"type": "object"},
+        **schema.get("properties", {}),
+    }
     schema["required"] = ["name", *schema.get("required", [])]
     return schema
 
@@ -78,7 +87,11 @@ def _loosen(node: Any) -> Any:
     if "component" in node:
         # A setting that is itself a component; only the schema of the whole file knows its definition.
         return {"$ref": f"#/$defs/{node['component']}"}
-    loose = {key: _loosen(entry) for key, entry in node.items() if key not in ("properties", "const", "enum", "default")}
+    loose = {
+        key: _loosen(entry)
+        for key, entry in node.items()
+        if key not in ("properties", "const", "enum", "default")
+    }
     loose |= {key: node[key] for key in ("const", "enum", "default") if key in node}
     if "properties" in node:
         loose["properties"] = {name: _by_scale(_loosen(entry)) for name, entry in node["properties"].items()}
@@ -88,8 +101,13 @@ def _loosen(node: Any) -> Any:
 def _by_scale(schema: dict[str, Any]) -> dict[str, Any]:
     if "const" in schema:
         return schema
-    annotations = {key: schema[key] for key in ("description", "title", "default") if key in schema}
-    scales = {scale: True for scale in SCALES}
+    annotations: dict[str, Any] = {key: schema[key] for key in ("description", "title", "default") if key in schema}
+    scales = dict.fromkeys(SCALES, True)
     text = {"type": "string", "pattern": r"\{[a-z_]+\}|^\s*-?[\d.]+\s*/\s*[\d.]+\s*$"}
-    by_scale = {"type": "object", "properties": scales, "required": list(SCALES), "additionalProperties": False}
+    by_scale = {
+        "type": "object",
+        "properties": scales,
+        "required": list(SCALES),
+        "additionalProperties": False,
+    }
     return {**annotations, "anyOf": [schema, text, by_scale]}

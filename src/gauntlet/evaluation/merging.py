@@ -38,8 +38,9 @@ def merge_shards(shards: Sequence[Path], output: Path) -> None:
         with np.load(shard.with_suffix(".npz")) as archive:
             for name, array in archive.items():
                 images.setdefault(name, []).append(array)
+    arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in images.items()}
     with atomic_path(output.with_suffix(".npz")) as temporary:
-        np.savez(temporary, **{name: np.concatenate(parts) for name, parts in images.items()})
+        np.savez(temporary, **arrays)
     with atomic_path(output) as temporary:
         pq.write_table(with_manifest(merged, manifest), temporary)
 

@@ -24,6 +24,7 @@ from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for
 from gauntlet.runtime.tables import unify, with_manifest
 
+
 @dataclass(frozen=True)
 class Shard:
     """Part ``number`` of ``of`` parts; parts are runs of whole chunks."""
@@ -72,13 +73,18 @@ def run_shard(
     selection = _load_selection(specification, model, images, identity, cache, device)
     procedures = {name: PROCEDURES.parse(entry) for name, entry in specification["procedures"].items()}
     folders = {
-        name: cache / name / fingerprint({**identity, "procedure": entry, "keep": specification["keep_images"]})
+        name: cache
+        / name
+        / fingerprint({**identity, "procedure": entry, "keep": specification["keep_images"]})
         for name, entry in specification["procedures"].items()
     }
     _remove_stale(cache, folders)
     chunks = shard.chunks(-(-len(selection) // specification["chunk"]))
     pending = [
-        (name, number) for number in chunks for name in procedures if not _chunk_file(folders[name], number).exists()
+        (name, number)
+        for number in chunks
+        for name in procedures
+        if not _chunk_file(folders[name], number).exists()
     ]
     done = len(chunks) * len(procedures) - len(pending)
     if done:
@@ -87,7 +93,9 @@ def run_shard(
         where = slice(number * specification["chunk"], (number + 1) * specification["chunk"])
         batch = _batch(specification, selection, images, where, name, number, device)
         outcome = procedures[name].run(model, batch)
-        _write_chunk(folders[name], number, name, selection, images, where, outcome, specification["keep_images"])
+        _write_chunk(
+            folders[name], number, name, selection, images, where, outcome, specification["keep_images"]
+        )
         line(f"{name}, chunk {number + 1}")
     _write_shard(output, specification, selection, folders, chunks, recorder, images)
 
@@ -108,7 +116,12 @@ def _batch(
         labels=images.labels_tensor(indices, device),
         indices=torch.from_numpy(indices).to(device),
         generator=generator_for(
-            device, specification["seed"], specification["work"], specification["evaluation"], procedure, number
+            device,
+            specification["seed"],
+            specification["work"],
+            specification["evaluation"],
+            procedure,
+            number,
         ),
         targets=torch.from_numpy(targets).to(device) if (targets >= 0).all() else None,
     )
@@ -169,7 +182,7 @@ def _write_shard(
             file = folder / f"{number:05d}.npy"
             if file.exists():
                 kept.setdefault(name, []).append(np.load(file))
-    arrays = {name: np.concatenate(parts) for name, parts in kept.items()}
+    arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in kept.items()}
     if arrays:
         start = chunks.start * specification["chunk"]
         longest = max(len(array) for array in arrays.values())
@@ -196,7 +209,12 @@ def _load_selection(
         with np.load(file) as stored:
             return Selection(stored["indices"], stored["targets"], stored["correct"], stored["skipped"])
     selection = select(
-        specification["samples"], images, model, seed=specification["seed"], block=specification["chunk"], device=device
+        specification["samples"],
+        images,
+        model,
+        seed=specification["seed"],
+        block=specification["chunk"],
+        device=device,
     )
     with atomic_path(file) as temporary:
         np.savez(
@@ -233,4 +251,3 @@ def _progress(total: int, every: float = 10.0) -> Iterator[Any]:
                 say(f"{count}/{total} chunks, about {left:.0f} s left ({what})")
 
         yield report
-

@@ -36,7 +36,13 @@ class Selection:
 
 
 def select(
-    samples: Mapping[str, Any], images: ImageSet, model: nn.Module, *, seed: int, block: int, device: torch.device
+    samples: Mapping[str, Any],
+    images: ImageSet,
+    model: nn.Module,
+    *,
+    seed: int,
+    block: int,
+    device: torch.device,
 ) -> Selection:
     """Walk through the split in the wanted order until enough samples are found.
 
@@ -111,7 +117,9 @@ def _target_classes(rule: str, indices: np.ndarray, images: ImageSet, seed: int)
         "all": lambda: _kth_wrong_class(labels, np.arange(len(indices)) % (classes - 1)),
         "random": lambda: _kth_wrong_class(
             labels,
-            np.random.default_rng(seed_for(seed, "targets")).integers(classes - 1, size=len(images.labels))[indices],
+            np.random.default_rng(seed_for(seed, "targets")).integers(classes - 1, size=len(images.labels))[
+                indices
+            ],
         ),
     }
     return rules[rule]().astype(np.int64)

@@ -136,4 +136,3 @@ def _imported(catalogue: Catalogue, name: str) -> Availability | None:
 def _pair(split: str) -> tuple[str, str]:
     dataset, _, part = split.partition("/")
     return dataset, part
-

@@ -42,7 +42,9 @@ def _remembered() -> dict[str, tuple[bool, float]]:
         stored = json.loads(MEMORY.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {host: (answer, when) for host, (answer, when) in stored.items() if time.time() - when < SECONDS_VALID}
+    return {
+        host: (answer, when) for host, (answer, when) in stored.items() if time.time() - when < SECONDS_VALID
+    }
 
 
 def _answers(host: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gauntlet.configuration import Catalogue, paths
+from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
 from gauntlet.planning.availability import Available, needed_splits
 from gauntlet.planning.cost import evaluation_work, split_size, training_work
 
@@ -38,7 +39,9 @@ class Plan:
         yield f"{len(self.trainings)} trainings, {hours(training)}"
         yield f"{len(self.imports)} checkpoints to import"
         yield f"{len(self.evaluations)} evaluations, {hours(evaluation)}"
-        skipped = {(work, name) for work, by in self.blocked.items() for names in by.values() for name in names}
+        skipped = {
+            (work, name) for work, by in self.blocked.items() for names in by.values() for name in names
+        }
         yield f"{self.artefacts} artefacts can be made; {len(skipped)} artefacts and claims cannot"
         yield f"disk: about {self.disk_bytes / 2**30:.1f} GiB"
         costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1])[:10]
@@ -74,8 +77,10 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
         for name in work.content.evaluations:
             done = paths.evaluation_file(catalogue.scale, work.name, name).is_file()
             if not done and not available.evaluation(work.name, name):
-                plan.evaluations[f"{work.name}/{name}"] = evaluation_work(catalogue, work.name, name).gpu_hours
-        entries = {**work.content.artefacts, **work.content.claims}
+                plan.evaluations[f"{work.name}/{name}"] = evaluation_work(
+                    catalogue, work.name, name
+                ).gpu_hours
+        entries: dict[str, ArtefactEntry | ClaimEntry] = {**work.content.artefacts, **work.content.claims}
         for name, entry in entries.items():
             lacks = available.lacking(work.name, entry)
             for resource in lacks:

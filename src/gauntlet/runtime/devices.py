@@ -15,7 +15,9 @@ from gauntlet.errors import ConfigurationError
 
 
 @contextmanager
-def leased_device(device: str, *, jobs_per_gpu: int = 1, folder: str | Path = ".snakemake/devices") -> Iterator[torch.device]:
+def leased_device(
+    device: str, *, jobs_per_gpu: int = 1, folder: str | Path = ".snakemake/devices"
+) -> Iterator[torch.device]:
     """Yield the device of this job; a GPU stays locked until the job ends, however it ends.
 
     Args:
@@ -31,7 +33,9 @@ def leased_device(device: str, *, jobs_per_gpu: int = 1, folder: str | Path = ".
         yield torch.device("cpu")
         return
     if not torch.cuda.is_available():
-        raise ConfigurationError("no GPU is visible to PyTorch", key="device", found=device, valid="auto or cpu")
+        raise ConfigurationError(
+            "no GPU is visible to PyTorch", key="device", found=device, valid="auto or cpu"
+        )
     wanted = torch.device("cuda" if device == "auto" else device)
     candidates = range(torch.cuda.device_count()) if wanted.index is None else [wanted.index]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")

@@ -41,7 +41,7 @@ def job(snakemake: Any) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
     with path.open("w", encoding="utf-8") as log:
-        sys.stderr = _Tee(terminal, log)  # type: ignore[assignment]
+        sys.stderr = _Tee(terminal, log)
         try:
             yield
         except GauntletError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gauntlet.contracts import DEFENCES, Classifier, Defence, Progress
+from gauntlet.contracts import DEFENCES, Classifier, Defence, FitsImages, Progress
 from gauntlet.errors import GauntletError
 from gauntlet.models import MANIFEST, build_model, place, save_weights
 from gauntlet.runtime.files import write_json
@@ -64,6 +64,10 @@ def train(
     test_images = DeviceImages.of(test_set, device)
 
     history = load_state(folder, specification, model, optimizer)
+    if not history:
+        for module in model.modules():
+            if isinstance(module, FitsImages):
+                module.fit(train_images.images)
     for epoch in range(len(history), settings.epochs):
         row = train_epoch(model, optimizer, defence, train_images, settings, epoch, specification["seed"])
         if not math.isfinite(row["loss"]):

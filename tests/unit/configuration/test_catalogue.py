@@ -14,6 +14,7 @@ from gauntlet.errors import ConfigurationError
 
 CONFIG = Path(__file__).parents[3] / "config"
 
+
 def test_the_scale_is_chosen_and_grids_are_unfolded(load_toy):
     catalogue = load_toy(scale="small")
     assert set(catalogue.models) == {"toy-4", "toy-8"}
@@ -25,14 +26,23 @@ def test_the_scale_is_chosen_and_grids_are_unfolded(load_toy):
 
 
 def test_a_changed_setting_changes_only_the_specifications_that_depend_on_it(load_toy):
-    before, after = load_toy(), load_toy(lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(eps="9/255"))
+    before, after = (
+        load_toy(),
+        load_toy(
+            lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(eps="9/255")
+        ),
+    )
     assert before.model_specification("toy-4") == after.model_specification("toy-4")
-    assert before.evaluation_specification("toy", "attacks-4") != after.evaluation_specification("toy", "attacks-4")
+    assert before.evaluation_specification("toy", "attacks-4") != after.evaluation_specification(
+        "toy", "attacks-4"
+    )
 
 
 def test_identical_models_are_trained_once(load_toy):
     def add_twin(work):
-        work["models"]["twin"] = {key: value for key, value in work["models"]["toy-{eps}"].items() if key != "foreach"}
+        work["models"]["twin"] = {
+            key: value for key, value in work["models"]["toy-{eps}"].items() if key != "foreach"
+        }
         work["models"]["twin"] = yaml.safe_load(yaml.safe_dump(work["models"]["twin"]).replace("{eps}", "4"))
 
     catalogue = load_toy(add_twin)
@@ -66,70 +76,134 @@ def model(work):
 
 MISTAKES = {
     "an unknown key": (
-        lambda work: evaluation(work).update(smaples={}), "unknown key", "evaluations.attacks-4.smaples", "smaples", "samples",
+        lambda work: evaluation(work).update(smaples={}),
+        "unknown key",
+        "evaluations.attacks-4.smaples",
+        "smaples",
+        "samples",
     ),
     "an unknown top-level section": (
-        lambda work: work.update(artifacts={}), "unknown key", "artifacts", "artifacts", "artefacts",
+        lambda work: work.update(artifacts={}),
+        "unknown key",
+        "artifacts",
+        "artifacts",
+        "artefacts",
     ),
     "an unknown procedure": (
         lambda work: procedure(work).update(name="first_ordr"),
-        "unknown procedure", "evaluations.attacks-4.procedures.pgd-1.name", "first_ordr", "first_order",
+        "unknown procedure",
+        "evaluations.attacks-4.procedures.pgd-1.name",
+        "first_ordr",
+        "first_order",
     ),
     "an unknown setting of a procedure": (
         lambda work: procedure(work).update(stepsize=1),
-        "unknown setting", "evaluations.attacks-4.procedures.pgd-1.stepsize", "stepsize", "step_size",
+        "unknown setting",
+        "evaluations.attacks-4.procedures.pgd-1.stepsize",
+        "stepsize",
+        "step_size",
     ),
     "an unknown data set": (
-        lambda work: model(work).update(dataset="cifar"), "unknown data set", "models.toy-4.dataset", "cifar", "cifar10",
+        lambda work: model(work).update(dataset="cifar"),
+        "unknown data set",
+        "models.toy-4.dataset",
+        "cifar",
+        "cifar10",
     ),
     "an unknown model": (
-        lambda work: evaluation(work).update(model="toys-{eps}"), "unknown model", "evaluations.attacks-4.model", "toys-4", "toy-4",
+        lambda work: evaluation(work).update(model="toys-{eps}"),
+        "unknown model",
+        "evaluations.attacks-4.model",
+        "toys-4",
+        "toy-4",
     ),
     "a missing scale": (
         lambda work: model(work)["training"].update(epochs={"demo": 1, "full": 2}),
-        "lacks a scale", "models.toy-{eps}.training.epochs", "demo, full", "demo, small, full",
+        "lacks a scale",
+        "models.toy-{eps}.training.epochs",
+        "demo, full",
+        "demo, small, full",
     ),
     "a radius that is not a number": (
         lambda work: procedure(work).update(eps="8/255th"),
-        "unusable setting", "evaluations.attacks-4.procedures.pgd-1.eps", "'8/255th'", "number",
+        "unusable setting",
+        "evaluations.attacks-4.procedures.pgd-1.eps",
+        "'8/255th'",
+        "number",
     ),
     "a radius that is not positive": (
         lambda work: procedure(work).update(eps=-1),
-        "unusable setting", "evaluations.attacks-4.procedures.pgd-1.eps", "-1", "greater than 0",
+        "unusable setting",
+        "evaluations.attacks-4.procedures.pgd-1.eps",
+        "-1",
+        "greater than 0",
     ),
     "a mistake inside a defence's attack": (
         lambda work: model(work)["defence"]["attack"].update(norm="l7"),
-        "unusable setting", "models.toy-4.defence.attack.norm", "'l7'", "'linf'",
+        "unusable setting",
+        "models.toy-4.defence.attack.norm",
+        "'l7'",
+        "'linf'",
     ),
     "an unknown split": (
         lambda work: evaluation(work)["samples"].update(split="validation"),
-        "no such split", "evaluations.attacks-4.samples.split", "validation", "test",
+        "no such split",
+        "evaluations.attacks-4.samples.split",
+        "validation",
+        "test",
     ),
     "a name that foreach makes twice": (
-        lambda work: work["models"].update(same={**model(work)}), "duplicate name", "models.same", "same", "foreach",
+        lambda work: work["models"].update(same={**model(work)}),
+        "duplicate name",
+        "models.same",
+        "same",
+        "foreach",
     ),
     "an unknown placeholder": (
         lambda work: procedure(work).update(eps="{epsilon}/255"),
-        "unknown placeholder", "evaluations.attacks-4.procedures.pgd-1.eps", "{epsilon}", "foreach",
+        "unknown placeholder",
+        "evaluations.attacks-4.procedures.pgd-1.eps",
+        "{epsilon}",
+        "foreach",
     ),
     "an artefact that names a missing evaluation": (
-        lambda work: work.update(artefacts={"table-1": {"title": "t", "make": "table_1", "evaluations": ["attack-4"]}}),
-        "no such evaluation", "artefacts.table-1.evaluations", "attack-4", "attacks-4",
+        lambda work: work.update(
+            artefacts={"table-1": {"title": "t", "make": "table_1", "evaluations": ["attack-4"]}}
+        ),
+        "no such evaluation",
+        "artefacts.table-1.evaluations",
+        "attack-4",
+        "attacks-4",
     ),
     "an artefact whose name does not say its kind": (
         lambda work: work.update(artefacts={"tabel-1": {"title": "t", "make": "table_1"}}),
-        "says its kind", "artefacts.tabel-1", None, "table-",
+        "says its kind",
+        "artefacts.tabel-1",
+        None,
+        "table-",
     ),
     "an artefact without a function": (
         lambda work: work.update(artefacts={"table-1": {"title": "t", "make": "table_one"}}),
-        "no such function", "artefacts.table-1", "table_one", "",
+        "no such function",
+        "artefacts.table-1",
+        "table_one",
+        "",
     ),
     "published numbers that are not there": (
-        lambda work: work.update(artefacts={"table-1": {"title": "t", "make": "table_1", "published": ["t1.csv"]}}),
-        "no such file of published numbers", "artefacts.table-1.published", "t1.csv", "published",
+        lambda work: work.update(
+            artefacts={"table-1": {"title": "t", "make": "table_1", "published": ["t1.csv"]}}
+        ),
+        "no such file of published numbers",
+        "artefacts.table-1.published",
+        "t1.csv",
+        "published",
     ),
     "a model with neither training nor checkpoint": (
-        lambda work: model(work).pop("training"), "cannot be used", "models.toy-4", None, "either a training or a checkpoint",
+        lambda work: model(work).pop("training"),
+        "cannot be used",
+        "models.toy-4",
+        None,
+        "either a training or a checkpoint",
     ),
 }
 

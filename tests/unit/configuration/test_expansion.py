@@ -9,7 +9,10 @@ from gauntlet.errors import ConfigurationError
 
 
 def test_the_chosen_scale_is_taken_at_any_depth():
-    value = {"a": {"demo": 1, "small": 2, "full": 3}, "b": [{"demo": {"c": {"demo": 4, "small": 5, "full": 6}}, "small": 7, "full": 8}]}
+    value = {
+        "a": {"demo": 1, "small": 2, "full": 3},
+        "b": [{"demo": {"c": {"demo": 4, "small": 5, "full": 6}}, "small": 7, "full": 8}],
+    }
     assert at_scale(value, "demo") == {"a": 1, "b": [{"c": 4}]}
     assert at_scale(value, "full") == {"a": 3, "b": [8]}
 
@@ -27,7 +30,13 @@ def test_a_scale_beside_other_keys_is_refused():
 
 
 def test_foreach_unfolds_the_product_and_fills_names_and_values():
-    entries = {"m-{width}-{p}": {"foreach": {"width": [1, 5], "p": ["a", "b"]}, "width": "{width}", "path": "x/{p}/{width}"}}
+    entries = {
+        "m-{width}-{p}": {
+            "foreach": {"width": [1, 5], "p": ["a", "b"]},
+            "width": "{width}",
+            "path": "x/{p}/{width}",
+        }
+    }
     assert unfold(entries, "models") == {
         "m-1-a": {"width": 1, "path": "x/a/1"},
         "m-1-b": {"width": 1, "path": "x/b/1"},
@@ -42,9 +51,17 @@ def test_a_key_with_commas_binds_the_columns_of_its_rows():
 
 
 def test_a_nested_foreach_keeps_its_own_variables():
-    entries = {"e-{m}": {"foreach": {"m": ["x"]}, "procedures": {"p-{s}": {"foreach": {"s": [1, 2]}, "steps": "{s}", "of": "{m}"}}}}
+    entries = {
+        "e-{m}": {
+            "foreach": {"m": ["x"]},
+            "procedures": {"p-{s}": {"foreach": {"s": [1, 2]}, "steps": "{s}", "of": "{m}"}},
+        }
+    }
     (entry,) = unfold(entries, "evaluations").values()
-    assert unfold(entry["procedures"], "procedures") == {"p-1": {"steps": 1, "of": "x"}, "p-2": {"steps": 2, "of": "x"}}
+    assert unfold(entry["procedures"], "procedures") == {
+        "p-1": {"steps": 1, "of": "x"},
+        "p-2": {"steps": 2, "of": "x"},
+    }
 
 
 def test_an_entry_that_is_null_at_this_scale_does_not_exist():

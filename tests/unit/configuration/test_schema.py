@@ -35,7 +35,9 @@ def test_values_by_scale_fractions_and_placeholders_fit(schemas, toy_work):
     [
         lambda work: work.update(artifacts={}),
         lambda work: work["evaluations"]["attacks-{eps}"].update(smaples={}),
-        lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(name="first_ordr"),
+        lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(
+            name="first_ordr"
+        ),
         lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(stepsize=1),
         lambda work: work["models"]["toy-{eps}"]["training"].update(epochs={"demo": 1, "full": 2}),
     ],

@@ -73,10 +73,18 @@ def specification(**procedures):
         "scale": "demo",
         "model": "m",
         "dataset": "d",
-        "samples": {"split": "test", "count": 45, "order": "random", "offset": 0, "correct_only": False, "targets": "none"},
+        "samples": {
+            "split": "test",
+            "count": 45,
+            "order": "random",
+            "offset": 0,
+            "correct_only": False,
+            "targets": "none",
+        },
         "chunk": 10,
         "keep_images": 12,
-        "procedures": procedures or {"a": {"name": "test_jitter", "scale": 0.1}, "b": {"name": "test_jitter", "scale": 0.2}},
+        "procedures": procedures
+        or {"a": {"name": "test_jitter", "scale": 0.1}, "b": {"name": "test_jitter", "scale": 0.2}},
         "seed": 0,
     }
 
@@ -112,7 +120,9 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, model, images):
         pd.testing.assert_frame_equal(evaluate(tmp_path / str(shards), model, images, shards=shards), whole)
     with np.load(tmp_path / "one/merged.npz") as one, np.load(tmp_path / "3/merged.npz") as three:
         assert set(one) == {"clean", "a", "b"}
-        assert all(one[name].shape == (12, 3, 2, 2) and np.array_equal(one[name], three[name]) for name in one)
+        assert all(
+            one[name].shape == (12, 3, 2, 2) and np.array_equal(one[name], three[name]) for name in one
+        )
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path, model, images):
@@ -134,7 +144,9 @@ def test_changing_one_procedure_recomputes_only_that_one(tmp_path, model, images
     after = evaluate(tmp_path, model, images, spec=changed)
     assert len(Jitter.calls) == 5
     pd.testing.assert_frame_equal(after[after["procedure"] == "a"], before[before["procedure"] == "a"])
-    assert not np.allclose(after.loc[after["procedure"] == "b", "mean"], before.loc[before["procedure"] == "b", "mean"])
+    assert not np.allclose(
+        after.loc[after["procedure"] == "b", "mean"], before.loc[before["procedure"] == "b", "mean"]
+    )
 
 
 def test_another_model_uses_none_of_the_finished_chunks_and_they_are_removed(tmp_path, model, images):
@@ -165,4 +177,6 @@ def test_the_table_carries_its_manifest(tmp_path, model, images):
 def test_shards_share_out_all_chunks_once():
     for total in (0, 1, 7, 20):
         for of in (1, 2, 3, 8):
-            assert [chunk for number in range(of) for chunk in Shard(number, of).chunks(total)] == list(range(total))
+            assert [chunk for number in range(of) for chunk in Shard(number, of).chunks(total)] == list(
+                range(total)
+            )

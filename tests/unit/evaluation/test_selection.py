@@ -11,7 +11,14 @@ from gauntlet.datasets import ImageSet
 from gauntlet.errors import DataError
 from gauntlet.evaluation.selection import candidate_order, select
 
-SAMPLES = {"split": "test", "count": 10, "order": "first", "offset": 0, "correct_only": False, "targets": "none"}
+SAMPLES = {
+    "split": "test",
+    "count": 10,
+    "order": "first",
+    "offset": 0,
+    "correct_only": False,
+    "targets": "none",
+}
 CPU = torch.device("cpu")
 
 

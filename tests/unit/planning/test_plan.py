@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from gauntlet.cli import main
@@ -24,7 +23,9 @@ def answers(monkeypatch):
     """Decide which hosts answer."""
 
     def decide(answer):
-        monkeypatch.setattr(availability, "reachable", lambda names, fresh=False: dict.fromkeys(names, answer))
+        monkeypatch.setattr(
+            availability, "reachable", lambda names, fresh=False: dict.fromkeys(names, answer)
+        )
 
     return decide
 
@@ -39,7 +40,9 @@ def add_artefacts(work):
 
 @pytest.fixture
 def _any_function(monkeypatch):
-    monkeypatch.setattr("gauntlet.configuration.catalogue._functions_of", lambda work, module: frozenset({"table_1"}))
+    monkeypatch.setattr(
+        "gauntlet.configuration.catalogue._functions_of", lambda work, module: frozenset({"table_1"})
+    )
 
 
 @pytest.mark.usefixtures("_any_function")
@@ -88,7 +91,10 @@ def test_hosts_are_asked_once_and_their_answer_is_remembered(monkeypatch):
     asked = []
     monkeypatch.setattr(hosts, "_answers", lambda host: asked.append(host) or host == "good.example")
     for _ in range(2):
-        assert hosts.reachable(["good.example", "bad.example"]) == {"good.example": True, "bad.example": False}
+        assert hosts.reachable(["good.example", "bad.example"]) == {
+            "good.example": True,
+            "bad.example": False,
+        }
     assert sorted(asked) == ["bad.example", "good.example"]
     hosts.reachable(["good.example"], fresh=True)
     assert len(asked) == 3

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from gauntlet.runtime.files import atomic_path, canonical_json, file_sha256, fingerprint, read_json, source_fingerprint, write_json
+from gauntlet.runtime.files import (
+    atomic_path,
+    canonical_json,
+    file_sha256,
+    fingerprint,
+    read_json,
+    source_fingerprint,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -21,7 +21,11 @@ def test_seeds_differ_with_every_part_of_their_purpose():
 def test_seeds_are_the_same_in_every_process():
     assert seed_for(0, "chunk", 3) == int(
         subprocess.run(
-            [sys.executable, "-c", "from gauntlet.runtime.seeding import seed_for; print(seed_for(0, 'chunk', 3))"],
+            [
+                sys.executable,
+                "-c",
+                "from gauntlet.runtime.seeding import seed_for; print(seed_for(0, 'chunk', 3))",
+            ],
             capture_output=True,
             text=True,
             check=True,
