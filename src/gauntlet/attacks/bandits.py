@@ -59,17 +59,23 @@ class Bandits(IterativeScoreAttack):
         shape = tuple(guess.shape[1:])
         noise = search.streams.normal(rows, iteration, shape).to(guess.dtype)
         noise *= self.exploration / math.sqrt(math.prod(shape))
-        above, below = (self._loss(search, images, guess + change, rows) for change in (noise, -noise))
+        above, below = self._losses(search, images, torch.stack([guess + noise, guess - noise], 1), rows)
         slope = (above - below) / (self.probe_step * self.exploration)
         argument = argument + self.prior_rate * per_image(slope, noise) * noise
         state["argument"][rows] = argument
         moved = images - self.step_size * self._stretched(argument.tanh(), images).sign()
         return project_onto_ball_and_box(moved, search.clean[rows], "linf", self.eps)
 
-    def _loss(self, search: ScoreSearch, images: Tensor, direction: Tensor, rows: Tensor) -> Tensor:
-        direction = self._stretched(direction, images)
+    def _losses(
+        self, search: ScoreSearch, images: Tensor, tiles: Tensor, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Probe along both directions of each image in one pass; ``tiles`` are ``[n, 2, C, t, t]``."""
+        both = images.repeat_interleave(2, 0)
+        direction = self._stretched(tiles.flatten(0, 1), both)
         length = per_image(lengths(direction, "l2"), direction).clamp(min=torch.finfo(images.dtype).tiny)
-        return search.cross_entropy(images + self.probe_step * direction / length, rows)
+        probes = both + self.probe_step * direction / length
+        above, below = search.cross_entropy(probes, rows.repeat_interleave(2)).view(-1, 2).unbind(1)
+        return above, below
 
     @staticmethod
     def _stretched(tiles: Tensor, images: Tensor) -> Tensor:

@@ -35,8 +35,8 @@ class BOBYQA(ScoreAttack):
     Queries: the solver's evaluations and two checks per sub-problem (the solver's best point once more, and
     the rounded one). All points of a solver's first linear model are sent at once; an image that succeeds
     has ``queries_to_success`` up to and including the first success in the solver's order, while
-    ``queries`` holds all that were sent. A solver gets fewer evaluations where the budget ends, and none
-    where it cannot build its first model.
+    ``queries`` holds all that were sent. A solver gets fewer evaluations where the budget ends; an image
+    whose budget does not cover a first model is left.
 
     Settings:
         subproblem_size: most variables of a sub-problem, q.
@@ -91,7 +91,7 @@ class BOBYQA(ScoreAttack):
                 count = channels * grid * grid
                 renew = current != level or position >= count
                 size = min(self.subproblem_size, count if renew else count - position)
-                going = search.oracle.remaining(rows) >= size + 2 + _CHECKS
+                going = search.oracle.remaining(rows) >= size + 1 + _CHECKS
                 rows, order = rows[going], order if renew else order[going]
                 if len(rows) == 0:
                     return
@@ -128,15 +128,15 @@ class BOBYQA(ScoreAttack):
         points = np.stack([first_points(start, self.first_radius) for start in starts])
         values, reached = self._ask(search, lifting, points, rows, places, next(draws))
         running &= ~reached
+        best = points[np.arange(len(rows)), values.argmin(1)]
         solvers = {
             place: Solver(points[place], values[place], (self.first_radius, self.last_radius), most)
             for place, most in enumerate(evaluations.tolist())
-            if running[place]
+            if running[place] and most > size + 1
         }
         for solver in solvers.values():
             solver.start(executor)
 
-        best = starts.copy()
         while solvers:
             asked: dict[int, np.ndarray] = {}
             for place, solver in list(solvers.items()):

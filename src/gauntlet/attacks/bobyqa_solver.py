@@ -10,7 +10,7 @@ import numpy as np
 Vector = np.ndarray
 
 
-class _Abandoned(Exception):  # noqa: N818
+class _Abandoned(Exception):
     """Unwinds a solver whose answer is no longer of interest."""
 
 

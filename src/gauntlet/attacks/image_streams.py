@@ -29,13 +29,13 @@ class ImageStreams:
     it does not matter which other images are drawn for, nor in which order.
 
     Args:
-        generator: gives the seed (one number is drawn).
+        generator: gives the seed (one number is drawn) and the device of all numbers.
         indices: position of each image in its data set split, int64 ``[N]``.
     """
 
     def __init__(self, generator: torch.Generator, indices: Tensor) -> None:
         seed = torch.randint(1 << 62, (1,), generator=generator, device=generator.device)
-        self._keys = _mix(_mix(indices.long() * _GOLDEN) + seed.to(indices.device))
+        self._keys = _mix(_mix(indices.to(seed.device) * _GOLDEN) + seed)
 
     def _words(self, rows: Tensor, draw: int, count: int) -> Tensor:
         """Return ``count`` 64-bit words for each of ``rows``, int64 ``[n, count]``."""

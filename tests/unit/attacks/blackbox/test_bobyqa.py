@@ -62,7 +62,7 @@ def test_the_published_schedule_on_32_pixels(monkeypatch, batch_of):
             return torch.stack([images.flatten(1).mean(1), torch.full((len(images),), 5.0)], 1)
 
     batch = replace(batch_of(torch.full((1, 3, 32, 32), 0.5), torch.tensor([1])), targets=torch.tensor([0]))
-    found = BOBYQA(eps=3 / 255, budget=1900).perturb(Never(), batch)
+    found = BOBYQA(eps=3 / 255, budget=900).perturb(Never(), batch)
     starts = {
         number: grid for number, (grid, _) in enumerate(seen) if number == 0 or seen[number - 1][0] != grid
     }

@@ -109,8 +109,8 @@ def test_opt_estimates_the_gradient_of_the_radius(affine_problem, search_of):
 @pytest.mark.parametrize(
     ("attack", "factor"),
     [
-        (OPT(eps=1e-6, budget=4000), 4.0),
-        (SignOPT(eps=1e-6, budget=4000, probes=60, initial_directions=20), 2.5),
+        (OPT(eps=1e-6, budget=2500), 4.0),
+        (SignOPT(eps=1e-6, budget=2500, probes=60, initial_directions=20), 2.5),
         (HopSkipJump(eps=1e-6, budget=4000), 1.15),
         (RayS(eps=1e-6, budget=2000), 1.05),
     ],
@@ -129,11 +129,11 @@ def test_distances_approach_the_exact_one_from_above(attack, factor, affine_prob
 
 def test_opt_can_stop_as_its_published_code_does(affine_problem):
     """A least improvement of 0.005 ends most runs far below the budget; without it the budget is spent."""
-    fair = OPT(eps=1e-9, budget=3000).perturb(affine_problem.model, affine_problem.batch)
-    stopped = OPT(eps=1e-9, budget=3000, least_improvement=0.005).perturb(
+    fair = OPT(eps=1e-9, budget=2000).perturb(affine_problem.model, affine_problem.batch)
+    stopped = OPT(eps=1e-9, budget=2000, least_improvement=0.005).perturb(
         affine_problem.model, affine_problem.batch
     )
-    assert (stopped.queries < 1500).all()
+    assert (stopped.queries < 1000).all()
     assert (fair.queries.double().mean() > 2 * stopped.queries.double().mean()).item()
 
 

@@ -47,7 +47,7 @@ def out_of_reach(affine_problem):
     "attack",
     [
         NES(eps=0.05, budget=5000),
-        Bandits(eps=0.05, budget=5000, tiles=4),
+        Bandits(eps=0.05, budget=3000, tiles=4),
         FrankWolfeBlackBox(eps=0.05, budget=5000, step_size=0.5, momentum=0.9),
         FrankWolfeBlackBox(eps=0.05, budget=5000, step_size=0.5, momentum=0.9, directions="sphere"),
     ],
