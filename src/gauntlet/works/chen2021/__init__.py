@@ -1,0 +1,1 @@
+"""chen2021: evaluating and understanding adversarial robustness."""
