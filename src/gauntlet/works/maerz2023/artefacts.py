@@ -27,6 +27,7 @@ from gauntlet.works.maerz2023.published import (
     norm_name,
     only_value,
     radius_conditions,
+    records,
     scheme_conditions,
 )
 
@@ -58,7 +59,8 @@ def table_4_1(inputs: ArtefactInputs) -> Table:
             )
     return Table(
         pd.DataFrame(rows),
-        "Images attacked per defence and radius, for each pair of step decay and randomisation. Images that the model "
+        "Images attacked per defence and radius, for each pair of step decay and randomisation. Images "
+        "that the model "
         "misclassifies when clean are passed over and counted.",
         decimals={"eps": 5, "images": 0, "passed_over": 0, "published_images": 0},
     )
@@ -86,7 +88,8 @@ def table_4_2(inputs: ArtefactInputs) -> Table:
         pd.DataFrame(rows),
         "Training radius of the attacked models, per attack radius.",
         notes=(
-            "The work prints 2.5/255 and 5/255 for R-FGSM; these are the lengths of the training step, the radii that "
+            "The work prints 2.5/255 and 5/255 for R-FGSM; these are the lengths of the training step, the "
+            "radii that "
             "the perturbation is clipped to are 2/255 and 4/255.",
         ),
         decimals=dict.fromkeys(("attack_eps", "training_eps", "published_training_eps"), 5),
@@ -136,11 +139,15 @@ def _accuracies(inputs: ArtefactInputs, radii: Sequence[str], rule: str) -> Tabl
     frame = pd.DataFrame(rows)
     return Table(
         frame,
-        f"Mean accuracy in % of the natural model over seven perturbations (uniform, boundary and 1 to 16 gradient "
-        f"steps), radii converted to {rule}; {provenance(natural)}. In brackets the published numbers (ImageNet).",
+        f"Mean accuracy in % of the natural model over seven perturbations (uniform, boundary and 1 to 16 "
+        "gradient "
+        f"steps), radii converted to {rule}; {provenance(natural)}. In brackets the published numbers "
+        "(ImageNet).",
         notes=(
-            "Uniform and boundary noise hardly change the accuracy, so that a model which every gradient attack fools "
-            "still shows 28.6 %. The csv has the mean over gradient attacks alone, our run of the released code's variant, "
+            "Uniform and boundary noise hardly change the accuracy, so that a model which every gradient "
+            "attack fools "
+            "still shows 28.6 %. The csv has the mean over gradient attacks alone, our run of the released "
+            "code's variant, "
             "and 95 % bootstrap intervals over images.",
         ),
         layout=side_by_side(frame, rows=["metric", "decay", "randomised"], columns=["radius"]),
@@ -164,9 +171,12 @@ def table_4_5(inputs: ArtefactInputs) -> Table:
     radii = ("linf", "l2-volume", "l1-volume", "l2-nested", "l1-nested")
     cells = [(radius, "cross_entropy", quantile) for radius in radii for quantile in (10, 50, 90)]
     return _quantiles(
-        inputs, cells, f"Quantiles of the cross-entropy loss in nats of the natural model; "
-        f"{provenance(observe(inputs, 'natural'))}. Pool: gradient attacks with 1 to 16 steps, all four step schemes.",
-    )  # fmt: skip
+        inputs,
+        cells,
+        f"Quantiles of the cross-entropy loss in nats of the natural model; "
+        f"{provenance(observe(inputs, 'natural'))}. Pool: gradient attacks with 1 to 16 steps, all four "
+        "step schemes.",
+    )
 
 
 def table_4_6(inputs: ArtefactInputs) -> Table:
@@ -174,9 +184,12 @@ def table_4_6(inputs: ArtefactInputs) -> Table:
     radii, norms = ("linf", "l2-volume", "l1-volume"), ("linf", "l2", "l1")
     cells = [(radius, norm, quantile) for radius in radii for norm in norms for quantile in (5, 50, 95)]
     return _quantiles(
-        inputs, cells, f"Quantiles of the distortion (norm of the whole perturbation, pixel scale) caused by attacks of equal "
+        inputs,
+        cells,
+        "Quantiles of the distortion (norm of the whole perturbation, pixel scale) caused by attacks of "
+        "equal "
         f"volume on the natural model; {provenance(observe(inputs, 'natural'))}. Pool as in Table 4.5.",
-    )  # fmt: skip
+    )
 
 
 def _quantiles(inputs: ArtefactInputs, cells: Sequence[tuple[str, str, int]], caption: str) -> Table:
@@ -212,8 +225,10 @@ def _quantiles(inputs: ArtefactInputs, cells: Sequence[tuple[str, str, int]], ca
         frame,
         f"{caption} In brackets the published numbers (ImageNet).",
         notes=(
-            "In the csv: with_noise adds uniform and boundary noise to the pool, as the printed caption says; last_scheme pools the "
-            "geometric deterministic scheme alone, which is what the released script keeps; released_variant is our run "
+            "In the csv: with_noise adds uniform and boundary noise to the pool, as the printed caption "
+            "says; last_scheme pools the "
+            "geometric deterministic scheme alone, which is what the released script keeps; "
+            "released_variant is our run "
             "of the released code's variant; ci_low and ci_high bound a 95 % bootstrap interval over images.",
         ),
         layout=side_by_side(frame, rows=["radius", "measured"], columns=["quantile"], decimals=decimals),
@@ -226,24 +241,28 @@ def table_4_7(inputs: ArtefactInputs) -> Table:
     recorded = inputs.published[inputs.published["file"] == "released_bobyqa_attacks.csv"]
     rows = [
         {
-            "defence": row.defence,
-            "architecture": row.arch,
-            "trained_on": row.train_on,
-            "attack_norm": norm_name(row.attack_norm),
-            "attack_eps": row.attack_eps,
-            "published_pairs": int(row.value),
+            "defence": row["defence"],
+            "architecture": row["arch"],
+            "trained_on": row["train_on"],
+            "attack_norm": norm_name(row["attack_norm"]),
+            "attack_eps": row["attack_eps"],
+            "published_pairs": int(row["value"]),
             "recorded_attacks": int(
-                ((recorded["defence"] == row.defence) & (recorded["attack_eps"] == row.attack_eps)).sum()
+                (
+                    (recorded["defence"] == row["defence"]) & (recorded["attack_eps"] == row["attack_eps"])
+                ).sum()
             ),
         }
-        for row in printed.itertuples()
+        for row in records(printed)
     ]
     return Table(
         pd.DataFrame(rows),
-        "Pairs of image and target class in the BOBYQA tests on CIFAR-10, as printed, beside the attacks that the "
+        "Pairs of image and target class in the BOBYQA tests on CIFAR-10, as printed, beside the attacks "
+        "that the "
         "author's released result files record.",
         notes=(
-            "Pairs whose clean image is misclassified are skipped and not replaced, and restarted runs recorded some "
+            "Pairs whose clean image is misclassified are skipped and not replaced, and restarted runs "
+            "recorded some "
             "attacks twice; therefore the recorded numbers differ from 500.",
         ),
     )
@@ -253,28 +272,30 @@ def table_4_8(inputs: ArtefactInputs) -> Table:
     """Table 4.8: with which radius the models of the BOBYQA tests were trained."""
     corrected = inputs.settings["corrected"]
     rows = []
-    for row in inputs.published.itertuples():
-        right = corrected[row.defence]
+    for row in records(inputs.published):
+        right = corrected[row["defence"]]
         architecture = right["architecture"]
         rows.append(
             {
-                "defence": row.defence,
-                "attack_eps": row.attack_eps,
-                "training_norm": norm_name(row.train_p),
-                "training_eps": right["training_eps"][str(row.attack_eps)],
-                "published_training_eps": row.training_eps_printed,
+                "defence": row["defence"],
+                "attack_eps": row["attack_eps"],
+                "training_norm": norm_name(row["train_p"]),
+                "training_eps": right["training_eps"][str(row["attack_eps"])],
+                "published_training_eps": row["training_eps_printed"],
                 "architecture": architecture,
-                "published_architecture": row.arch_printed,
-                "agrees": architecture == row.arch_printed
-                and np.isclose(right["training_eps"][str(row.attack_eps)], row.value),
+                "published_architecture": row["arch_printed"],
+                "agrees": architecture == row["arch_printed"]
+                and np.isclose(right["training_eps"][str(row["attack_eps"])], row["value"]),
             }
         )
     return Table(
         pd.DataFrame(rows),
-        "Training radius of the CIFAR-10 models per attack radius: what the checkpoints are, beside what is printed. For "
+        "Training radius of the CIFAR-10 models per attack radius: what the checkpoints are, beside what "
+        "is printed. For "
         "the smoothed models it is the l2 radius at which the model was the best certified one.",
         notes=(
-            "The printed table exchanges the architectures of the R-FGSM and the smoothed model, and names a MadryLab "
+            "The printed table exchanges the architectures of the R-FGSM and the smoothed model, and names "
+            "a MadryLab "
             "checkpoint for 4/255 that does not exist: the runs used the one for 8/255.",
         ),
         decimals={"training_eps": 5},

@@ -7,6 +7,7 @@ direction is carried over to other data.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from gauntlet.works.maerz2023.observations import (
     number,
     observe,
 )
+from gauntlet.works.maerz2023.published import records
 from gauntlet.works.maerz2023.resampling import bootstrap, holds_in_resamples
 from gauntlet.works.maerz2023.scaling import equal_volume_factor
 
@@ -36,12 +38,12 @@ def c1(inputs: ArtefactInputs) -> Verdict:
     return all_of(
         *(
             equals(
-                f"{row.from_norm} to {row.to_norm}, n = {row.n}",
-                equal_volume_factor(int(row.n), float(row.from_norm), float(row.to_norm)),
-                float(row.value),
+                f"{row['from_norm']} to {row['to_norm']}, n = {row['n']}",
+                equal_volume_factor(int(row["n"]), float(row["from_norm"]), float(row["to_norm"])),
+                float(row["value"]),
                 tolerance=1e-4,
             )
-            for row in printed.itertuples()
+            for row in records(printed)
         )
     )
 
@@ -49,7 +51,7 @@ def c1(inputs: ArtefactInputs) -> Verdict:
 def c2(inputs: ArtefactInputs) -> Verdict:
     """C2: the number eps used for every norm leaves l1 and l2 attacks nearly harmless.
 
-    Supported if the mean rise of the loss over the clean image stays below ``share`` of that of the linf attack.
+    Supported if the mean rise of the loss over the clean image stays below ``share`` of the linf attack's.
     """
     natural = observe(inputs, "natural")
     clean = natural.values("cross_entropy", "linf", ["clean"])
@@ -120,7 +122,7 @@ def c4(inputs: ArtefactInputs) -> Verdict:
 
 
 def c5(inputs: ArtefactInputs) -> Verdict:
-    """C5: for most quantiles of the loss (4 of 6) the volume rule lies below linf and the nested rule above."""
+    """C5: in most (4 of 6) quantiles of the loss the volume rule lies below linf, the nested rule above."""
     natural = observe(inputs, "natural")
     pools = [natural.pooled("cross_entropy", radius, GRADIENT) for radius in CONVERTED]
 
@@ -163,7 +165,7 @@ def c6(inputs: ArtefactInputs) -> Verdict:
 
 
 def c7(inputs: ArtefactInputs) -> Verdict:
-    """C7: l1 and l2 distortions of equal-volume attacks span less than a factor of ten, linf distortions more.
+    """C7: l1 and l2 distortions of equal-volume attacks span less than a factor of ten, linf ones more.
 
     The span is the largest 95 % quantile over the smallest 5 % quantile among the three attacks.
     """
@@ -186,7 +188,7 @@ def _span(pools: Sequence[np.ndarray]) -> float:
 
 
 def c8(inputs: ArtefactInputs) -> Verdict:
-    """C8: decaying steps leave a lower top-k accuracy than constant ones after 16 steps on the natural model."""
+    """C8: decaying steps leave a lower top-k accuracy than constant ones (natural model, 16 steps)."""
     k = int(inputs.settings["k"])
     gains = []
     for name in ("natural", "natural-replicate"):
@@ -207,8 +209,8 @@ def c9(inputs: ArtefactInputs) -> Verdict:
     """C9: on defended models the step scheme hardly matters.
 
     Supported if all differences between schemes in top-1 and top-k accuracy stay within ``margin`` (share of
-    images) with their 95 % intervals; contradicted if one lies outside with an interval at the level that allows
-    for their number.
+    images) with their 95 % intervals; contradicted if one lies outside with an interval at the level that
+    allows for their number.
     """
     margin = float(inputs.settings["margin"])
     pairs = [(first, second) for i, first in enumerate(_DECAYS) for second in _DECAYS[i + 1 :]]
@@ -322,7 +324,8 @@ def c11(inputs: ArtefactInputs) -> Verdict:
         parts.append(
             Verdict(
                 "contradicted" if differs else "supported",
-                f"Top-{top} after one step, first less second sample: {gap.estimate:.3f} [{gap.low:.3f}, {gap.high:.3f}].",
+                f"Top-{top} after one step, first less second sample: {gap.estimate:.3f} [{gap.low:.3f}, "
+                f"{gap.high:.3f}].",
                 {f"top-{top}, first less second sample": float(gap.estimate)},
             )
         )
@@ -332,9 +335,9 @@ def c11(inputs: ArtefactInputs) -> Verdict:
 def c12(inputs: ArtefactInputs) -> Verdict:
     """C12: on the PGD-trained model all step counts act alike, losses are far lower, and noise comes closer.
 
-    Supported if, under randomised schemes, (a) the mean loss varies less (as a factor) over the step counts than
-    on the natural model, (b) the natural model's median loss is the larger one, and (c) the gap between the
-    mean losses of gradient attacks and of bounded noise is smaller on the PGD-trained model.
+    Supported if, under randomised schemes, (a) the mean loss varies less (as a factor) over the step counts
+    than on the natural model, (b) the natural model's median loss is the larger one, and (c) the gap between
+    the mean losses of gradient attacks and of bounded noise is smaller on the PGD-trained model.
     """
     randomised = [scheme for scheme in SCHEMES if scheme.randomized]
     groups = []
@@ -371,10 +374,10 @@ def c22(inputs: ArtefactInputs) -> Verdict:
     """C22: the angle between the two one-sided gradients of the counterexample tends to 180 degrees."""
     taus = [10.0**-exponent for exponent in range(7)]
     angles = [danskin_angle(tau) for tau in taus]
-    rising = all(first < second for first, second in zip(angles, angles[1:], strict=False))
+    rising = all(first < second for first, second in pairwise(angles))
     numbers = {f"angle at tau = {tau:.0e}": angle for tau, angle in zip(taus, angles, strict=True)}
-    decided = "supported" if rising and 180 - angles[-1] < 0.01 else "contradicted"
-    return Verdict(decided, f"{angles[1]:.2f} degrees at tau = 0.1, {angles[-1]:.5f} at 1e-6.", numbers)  # type: ignore[arg-type]
+    reason = f"{angles[1]:.2f} degrees at tau = 0.1, {angles[-1]:.5f} at 1e-6."
+    return Verdict("supported" if rising and 180 - angles[-1] < 0.01 else "contradicted", reason, numbers)
 
 
 def c25(inputs: ArtefactInputs) -> Verdict:

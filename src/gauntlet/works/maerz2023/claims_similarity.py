@@ -51,7 +51,8 @@ def c13(inputs: ArtefactInputs) -> Verdict:
 def c14(inputs: ArtefactInputs) -> Verdict:
     """C14: the fewer steps, the less similar to the 16-step gradient.
 
-    Supported if for every model and radius the median cosine to 16 steps rises from 1 over 2 and 4 to 8 steps.
+    Supported if for every model and radius the median cosine to 16 steps rises from 1 over 2 and 4 to 8
+    steps.
     """
     pairs = [(steps, "16") for steps in GRADIENT[:-1]]
     parts = []
@@ -71,9 +72,9 @@ def _angle(inputs: ArtefactInputs, name: str, radius: str) -> np.ndarray:
 
 
 def c15(inputs: ArtefactInputs) -> Verdict:
-    """C15: the angle between 1-step and 16-step gradients is acute on defended models, near 90 on the natural.
+    """C15: 1-step and 16-step gradients enclose an acute angle on defended models, nearly 90 on the natural.
 
-    Supported if every defended median lies below ``acute`` degrees and the natural ones above ``near`` degrees.
+    Supported if every defended median is below ``acute`` degrees and the natural ones are above ``near``.
     """
     acute, near = float(inputs.settings["acute"]), float(inputs.settings["near"])
     parts = []
@@ -127,7 +128,8 @@ def c17(inputs: ArtefactInputs) -> Verdict:
 def c23(inputs: ArtefactInputs) -> Verdict:
     """C23: geometric and randomised schemes give larger cosines than deterministic harmonic steps.
 
-    Supported if the mean over images, models and pairs of gradient attacks grows for each of the other schemes.
+    Supported if the mean over images, models and pairs of gradient attacks grows for each of the other
+    schemes.
     """
     pairs = list(combinations(GRADIENT, 2))
     base, *others = SCHEMES
@@ -154,7 +156,7 @@ def _mean_of_means(*groups: np.ndarray) -> float:
 
 
 def c24(inputs: ArtefactInputs) -> Verdict:
-    """C24: gradients after one and two steps are noticeably related to the 16-step one, even on natural models.
+    """C24: on the natural model too, gradients after 1 and 2 steps are noticeably related to the 16-step one.
 
     Supported if the median cosines exceed ``noticeable`` on the natural model at both radii.
     """

@@ -44,7 +44,8 @@ def figure_1_4(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "A 3x3 kernel, moved over an image, answers to edges: the elementary operation of a convolutional layer.",
+        "A 3x3 kernel, moved over an image, answers to edges: the elementary operation of a convolutional "
+        "layer.",
     )
 
 
@@ -60,7 +61,8 @@ def figure_1_5(inputs: ArtefactInputs) -> Figure:
         "DRO": (
             0.5,
             0.86,
-            "(DRO) distributionally robust\n$\\min_\\theta E\\,\\sup_{A} E_{\\Delta\\sim A}\\,L(F(X+\\Delta), C)$",
+            "(DRO) distributionally robust\n$\\min_\\theta E\\,\\sup_{A} E_{\\Delta\\sim "
+            "A}\\,L(F(X+\\Delta), C)$",
         ),
         "RO": (0.17, 0.5, "(RO) adversarial training\nall point masses in the ball"),
         "CO": (0.5, 0.5, "(CO) clean training\nno perturbation"),
@@ -78,7 +80,8 @@ def figure_1_5(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Clean training, adversarial training and smoothing as special cases of one distributionally robust problem, and what is solved in their place.",
+        "Clean training, adversarial training and smoothing as special cases of one distributionally "
+        "robust problem, and what is solved in their place.",
     )
 
 
@@ -131,7 +134,8 @@ def figure_2_4(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Block lifting: the solver sees one variable per block and channel; all pixels of a block move together.",
+        "Block lifting: the solver sees one variable per block and channel; all pixels of a block move "
+        "together.",
     )
 
 
@@ -164,7 +168,8 @@ def figure_2_5(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        "Hierarchical lifting on a 32×32 image with three channels: every block (dark) has three siblings (light) and four "
+        "Hierarchical lifting on a 32×32 image with three channels: every block (dark) has three siblings "
+        "(light) and four "
         "children on the next level, so that the number of variables quadruples.",
     )
 

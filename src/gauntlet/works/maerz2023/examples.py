@@ -14,7 +14,7 @@ from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
 from gauntlet.reporting.panels import draw_difference, draw_image
 from gauntlet.reporting.style import new_figure
 from gauntlet.works.maerz2023.observations import HARMONIC, NORM_SYMBOLS, number, procedure
-from gauntlet.works.maerz2023.published import PUBLISHED_EPS
+from gauntlet.works.maerz2023.published import PUBLISHED_EPS, records
 
 EXAMPLES = "natural-examples"
 DISTORTIONS = ("linf", "l2", "l1")
@@ -84,12 +84,13 @@ def _before_and_after(
     return Figure(
         canvas,
         pd.DataFrame([{**numbers, **_published(inputs)}]),
-        f"The natural model's image of {result.specification['dataset']} with {rule}: clean, attacked, and their difference.",
+        f"The natural model's image of {result.specification['dataset']} with {rule}: clean, attacked, and "
+        "their difference.",
     )
 
 
 def _published(inputs: ArtefactInputs) -> dict[str, float]:
-    """Return the printed confidences in %, in the order clean, attacked true class, attacked predicted class."""
+    """Return the printed confidences in %: clean, attacked (true class), attacked (predicted class)."""
     if inputs.published.empty:
         return {}
     names = ("published_clean", "published_adversarial_true", "published_adversarial_predicted")
@@ -151,10 +152,10 @@ def figure_4_8(inputs: ArtefactInputs) -> Figure:
 
 def _published_distortion(inputs: ArtefactInputs, radius: str, norm: str) -> float:
     printed = inputs.published
-    for row in printed.itertuples():
-        same_attack = str(row.attack_eps).startswith(PUBLISHED_EPS[radius])
-        if same_attack and float(row.distortion_norm) == float(norm.removeprefix("l")):
-            return float(row.value)
+    for row in records(printed):
+        same_attack = str(row["attack_eps"]).startswith(PUBLISHED_EPS[radius])
+        if same_attack and float(row["distortion_norm"]) == float(norm.removeprefix("l")):
+            return float(row["value"])
     return float("nan")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,8 @@ def figure_4_4(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        f"Share of images whose true class is among the {k} most likely after an attack with S steps whose lengths are "
+        f"Share of images whose true class is among the {k} most likely after an attack with S steps whose "
+        "lengths are "
         f"constant or decay; {provenance(natural)}. Right: the author's released numbers.",
         notes=()
         if k == 5
@@ -80,16 +80,23 @@ def figure_4_4(inputs: ArtefactInputs) -> Figure:
     )
 
 
-def _scheme_line(axes: Axes, scheme: Scheme, steps: Sequence[int], accuracy: Sequence[float]) -> None:
+def _scheme_line(axes: Axes, scheme: Scheme, steps: pd.Series, accuracy: pd.Series) -> None:
     marker, colour = DECAY_MARKS[scheme.decay]
     axes.plot(
-        steps, accuracy, marker=marker, color=colour, linestyle="--" if scheme.randomized else "-",
-        markerfacecolor="white" if scheme.randomized else colour, markersize=5, linewidth=1.2, label=str(scheme),
-    )  # fmt: skip
+        steps,
+        accuracy,
+        marker=marker,
+        color=colour,
+        linestyle="--" if scheme.randomized else "-",
+        markerfacecolor="white" if scheme.randomized else colour,
+        markersize=5,
+        linewidth=1.2,
+        label=str(scheme),
+    )
 
 
 def figure_4_6(inputs: ArtefactInputs) -> Figure:
-    """Figure 4.6: loss of the natural model for every conversion of the radius, deterministic harmonic steps."""
+    """Figure 4.6: loss of the natural model for every conversion of the radius."""
     natural = observe(inputs, "natural")
     panels = [
         ("a", natural, "linf"), None, None,
@@ -119,7 +126,8 @@ def figure_4_6(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),
-        f"Histograms of the cross-entropy loss of the natural model, {BINS} equal bins from 0 to the largest loss seen; "
+        f"Histograms of the cross-entropy loss of the natural model, {BINS} equal bins from 0 to the "
+        "largest loss seen; "
         f"deterministic harmonic steps; {provenance(natural)}.",
     )
 
@@ -141,7 +149,8 @@ def figure_4_7(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),
-        f"Histograms of the cross-entropy loss of the models trained against PGD (left linf, right l2), randomised steps; "
+        f"Histograms of the cross-entropy loss of the models trained against PGD (left linf, right l2), "
+        "randomised steps; "
         f"left {provenance(linf)}, right {provenance(l2)}. The ranges differ from panel to panel.",
     )
 

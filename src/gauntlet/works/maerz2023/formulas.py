@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Polygon
 
 from gauntlet.reporting.artefacts import Figure
@@ -13,7 +15,7 @@ from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.style import new_figure
 from gauntlet.values import ORDER
 from gauntlet.works.maerz2023.observations import NORM_SYMBOLS
-from gauntlet.works.maerz2023.published import norm_name
+from gauntlet.works.maerz2023.published import norm_name, records
 from gauntlet.works.maerz2023.scaling import equal_volume_factor, nested_factor
 
 TAU = 0.1
@@ -30,8 +32,8 @@ def danskin_function(r: np.ndarray, u: np.ndarray, tau: float) -> np.ndarray:
 def danskin_angle(tau: float) -> float:
     """Return the angle in degrees between the gradients of phi at (0, 1) and (0, -1).
 
-    The gradients are (-1, 1 + tau/2) and (1, -1 + tau/2). The work prints tau in place of tau/2, which has the
-    same limit.
+    The gradients are (-1, 1 + tau/2) and (1, -1 + tau/2). The work prints tau in place of tau/2, which
+    has the same limit.
     """
     # By atan2, since the cosine loses the last digits near -1.
     first, second = (-1.0, 1 + tau / 2), (1.0, -1 + tau / 2)
@@ -49,13 +51,13 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
         r,
         u,
         danskin_function(r, u, TAU),
-        levels=np.arange(-2, 2.001, 0.05),
+        levels=np.arange(-40, 41) / 20,
         cmap="Greys",
         vmin=-1,
         linewidths=0.6,
     )
     axes.clabel(lines, levels=[0.05, 0.5, 1.0, 1.5], fontsize=6)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for point in (1.0, -1.0):
         printed = (-point, point + TAU)
         axes.annotate("", (0.2 * printed[0], point + 0.2 * printed[1]), (0, point),
@@ -63,10 +65,15 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
         axes.plot(0, point, "o", color="#c2512f")
         rows.append(
             {
-                "r": 0.0, "u": point, "phi": float(danskin_function(np.array(0.0), np.array(point), TAU)),
-                "gradient_r": -point, "gradient_u": point + TAU / 2, "printed_gradient_r": printed[0], "printed_gradient_u": printed[1],
+                "r": 0.0,
+                "u": point,
+                "phi": float(danskin_function(np.array(0.0), np.array(point), TAU)),
+                "gradient_r": -point,
+                "gradient_u": point + TAU / 2,
+                "printed_gradient_r": printed[0],
+                "printed_gradient_u": printed[1],
             }
-        )  # fmt: skip
+        )
     axes.axhspan(-1, 1, color="0.93", zorder=0)
     axes.text(-1.42, 0.88, "feasible $u$", fontsize=7.5, color="0.35")
     axes.set(xlabel="$r$", ylabel="$u$", aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
@@ -74,11 +81,14 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        f"Isolines of phi(r, u) = ((r - u)² + tau u) / 2 for tau = {TAU}. At r = 0 the maximiser is u = 1; the gradient at the "
+        f"Isolines of phi(r, u) = ((r - u)² + tau u) / 2 for tau = {TAU}. At r = 0 the maximiser is u = 1; "
+        "the gradient at the "
         f"nearly as good u = -1 points the other way.",
         notes=(
-            f"Drawn are the gradients that the work prints, (∓1, ±1 + tau); the derivative in u is u - r + tau/2, so that "
-            f"the angle is {danskin_angle(TAU):.2f} degrees where the printed formula gives {danskin_angle(2 * TAU):.2f}.",
+            f"Drawn are the gradients that the work prints, (∓1, ±1 + tau); the derivative in u is u - r + "
+            "tau/2, so that "
+            f"the angle is {danskin_angle(TAU):.2f} degrees where the printed formula gives "
+            f"{danskin_angle(2 * TAU):.2f}.",
         ),
     )
 
@@ -87,7 +97,7 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
     """Figure 4.2: the factors between radii of equal volume, as arcs between the norms."""
     places = {"l1": (0.0, 0.0), "l2": (1.0, 0.0), "linf": (0.5, 0.82)}
     canvas, panels = new_figure(2, panel_height=3.3)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for axes, (dataset, dimension) in zip(panels[0], DIMENSIONS.items(), strict=True):
         for source in NORMS:
             for target in NORMS:
@@ -112,34 +122,43 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
         axes.set_title(f"{dataset}, n = {dimension:,}")
     frame = pd.DataFrame(rows)
     printed = {
-        (int(row.n), norm_name(row.from_norm), norm_name(row.to_norm)): float(row.value)
-        for row in inputs.published.itertuples()
+        (int(row["n"]), norm_name(row["from_norm"]), norm_name(row["to_norm"])): float(row["value"])
+        for row in records(inputs.published)
     }
-    frame["published"] = [
-        printed.get((row.n, row.from_norm, row.to_norm), np.nan) for row in frame.itertuples()
-    ]
+    frame["published"] = [printed.get((row["n"], row["from_norm"], row["to_norm"]), np.nan) for row in rows]
     return Figure(
         canvas,
         frame,
-        "Factor T by which a radius is multiplied on its way from one norm to another, so that the balls have equal volume.",
+        "Factor T by which a radius is multiplied on its way from one norm to another, so that the balls "
+        "have equal volume.",
     )
 
 
-def _arc(axes: object, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
+def _arc(axes: Axes, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
     """Draw a bent arrow with its label on the outer side."""
     (x0, y0), (x1, y1) = start, end
-    axes.annotate("", end, start, arrowprops={  # type: ignore[attr-defined]
-        "arrowstyle": "-|>", "connectionstyle": "arc3,rad=0.18", "shrinkA": 15, "shrinkB": 15, "color": "0.35"})  # fmt: skip
+    axes.annotate(
+        "",
+        end,
+        start,
+        arrowprops={
+            "arrowstyle": "-|>",
+            "connectionstyle": "arc3,rad=0.18",
+            "shrinkA": 15,
+            "shrinkB": 15,
+            "color": "0.35",
+        },
+    )
     # arc3 bends to the right of the direction of travel for a positive rad.
     x, y = (x0 + x1) / 2 + 0.14 * (y1 - y0), (y0 + y1) / 2 - 0.14 * (x1 - x0)
-    axes.text(x, y, label, ha="center", va="center", fontsize=7.5,  # type: ignore[attr-defined]
+    axes.text(x, y, label, ha="center", va="center", fontsize=7.5,
               bbox={"fc": "white", "ec": "none", "pad": 0.8})  # fmt: skip
 
 
 def figure_4_3(inputs: ArtefactInputs) -> Figure:
     """Figure 4.3: unit spheres in the plane and what the two rules make of the linf one."""
     canvas, panels = new_figure(3, width=7.5, panel_height=2.9, share_x=True, share_y=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for axes, norm in zip(panels[0], NORMS, strict=True):
         radii = {
             "unit": 1.0,
@@ -161,13 +180,14 @@ def figure_4_3(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        "Spheres in the plane: radius 1, and the radii that stand for the linf ball of radius 1 (grey) by equal volume and by containment.",
+        "Spheres in the plane: radius 1, and the radii that stand for the linf ball of radius 1 (grey) by "
+        "equal volume and by containment.",
     )
 
 
-def sphere(norm: str, radius: float, **style: object) -> Circle | Polygon:
+def sphere(norm: str, radius: float, **style: Any) -> Circle | Polygon:
     """Return the outline of a ball of the plane."""
     if norm == "l2":
-        return Circle((0, 0), radius, **style)  # type: ignore[arg-type]
+        return Circle((0, 0), radius, **style)
     corners = {"l1": [(1, 0), (0, 1), (-1, 0), (0, -1)], "linf": [(1, 1), (-1, 1), (-1, -1), (1, -1)]}[norm]
-    return Polygon(radius * np.array(corners, dtype=float), closed=True, **style)  # type: ignore[arg-type]
+    return Polygon(radius * np.array(corners, dtype=float), closed=True, **style)

@@ -35,6 +35,7 @@ class Scheme(NamedTuple):
     randomized: bool
 
     def __str__(self) -> str:
+        """Write the scheme for a legend or a table."""
         return f"{self.decay}, {'randomised' if self.randomized else 'deterministic'}"
 
 
@@ -71,6 +72,7 @@ class Observations:
         self._pivots: dict[str, pd.DataFrame] = {}
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return self.result.frame["index"].nunique()
 
     def values(
@@ -91,7 +93,7 @@ class Observations:
         )
 
     def top(self, k: int, radius: str, perturbations: Iterable[str], scheme: Scheme = HARMONIC) -> np.ndarray:
-        """Say for which images fewer than ``k`` classes are more likely than the true one: 0 or 1, as ``values``."""
+        """Say, as 0 or 1, for which images fewer than ``k`` classes are more likely than the true one."""
         return (self.values("rank", radius, perturbations, scheme) < k).astype(float)
 
     def eps(self, radius: str) -> float:

@@ -22,6 +22,11 @@ DEFENCES = {
 """The name under which the work lists the model of each evaluation."""
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as mappings."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def norm_name(value: Any) -> str:
     """Turn ``inf``, ``2`` or ``1`` into the name of the norm."""
     return {float("inf"): "linf", 2.0: "l2", 1.0: "l1"}[float(value)]
@@ -53,7 +58,7 @@ def radius_conditions(radius: str) -> dict[str, Any]:
 def released_step_scheme(
     frame: pd.DataFrame, metric: str, steps: int, scheme: Scheme = HARMONIC, defence: str = "natural"
 ) -> float:
-    """Return an accuracy of the author's plotting script (Figure 4.4 and its unplotted companions), a fraction."""
+    """Return an accuracy of the author's plotting script (Figure 4.4 and what it leaves out), a fraction."""
     return only_value(
         frame, file="released_step_schemes.csv", defence=defence, metric=metric, steps=steps,
         decay=scheme.decay, rand=str(scheme.randomized),

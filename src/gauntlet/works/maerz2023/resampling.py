@@ -49,8 +49,8 @@ def bootstrap(
 
     Args:
         statistic: called with one argument per group, shaped as the group is.
-        groups: an array with one row per image, or a list of arrays that share their images row by row. Images
-            of different groups are resampled independently.
+        groups: an array with one row per image, or a list of arrays that share their images row by row.
+            Images of different groups are resampled independently.
     """
     generator = np.random.default_rng(seed)
     replicates = []

@@ -1,4 +1,4 @@
-"""Figures 4.9 to 4.11: how alike the parameter gradients of an image's perturbed versions are (section 4.3)."""
+"""Figures 4.9 to 4.11: how alike the parameter gradients at versions of an image are (section 4.3)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def cosines(
 
 
 def median_matrices(result: EvaluationResult, radius: str, scope: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the 9x9 medians of the cosine and of the angle in degrees; NaN pairs of single images are left out."""
+    """Return the 9x9 medians of the cosine and of the angle in degrees, over images where it is defined."""
     labels = [PERTURBATION_LABELS[name].removesuffix(" steps").removesuffix(" step") for name in NINE]
     cosine, angle = np.eye(len(NINE)), np.zeros((len(NINE), len(NINE)))
     for (i, first), (j, second) in combinations(enumerate(NINE), 2):
@@ -98,10 +98,12 @@ def _heatmaps(inputs: ArtefactInputs, radius: str, names: tuple[str, ...]) -> Fi
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),
-        f"Median over images of the cosine (left) and angle (right) between the gradients of the loss in {SCOPES[scope]} at "
+        f"Median over images of the cosine (left) and angle (right) between the gradients of the loss in "
+        f"{SCOPES[scope]} at "
         f"two versions of one image; deterministic harmonic steps. Numbers on the axes are gradient steps.",
         notes=(
-            "Each model has its own correctly classified images; a pair with a vanished gradient is left out.",
+            "Each model has its own correctly classified images; a pair with a vanished gradient is left "
+            "out.",
         ),
     )
 
@@ -169,7 +171,8 @@ def figure_4_11(inputs: ArtefactInputs) -> Figure:
             axes.axvline(median, color="#7b1e4b", linestyle="--", label="median (all parameters)")
             axes.axvline(90, color="black", linewidth=0.9, linestyle="-", label="90°")
             axes.set_title(
-                f"({'acebdf'[3 * column + row]}) {MODEL_LABELS[name.partition('-')[0]]}, {_attack(inputs, name, radius)}; "
+                f"({'acebdf'[3 * column + row]}) {MODEL_LABELS[name.partition('-')[0]]}, "
+                f"{_attack(inputs, name, radius)}; "
                 f"median {median:.1f}°"
             )
             axes.set_xticks(range(0, 181, 30))
@@ -196,6 +199,8 @@ def figure_4_11(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),
-        "Angle between the parameter gradients at the 1-step and the 16-step adversarial example of an image; left the plain "
-        "radius, right twice that. Bars: gradient over all parameters; line: over the first tensor, as the released code has it.",
+        "Angle between the parameter gradients at the 1-step and the 16-step adversarial example of an "
+        "image; left the plain "
+        "radius, right twice that. Bars: gradient over all parameters; line: over the first tensor, as the "
+        "released code has it.",
     )

@@ -43,7 +43,8 @@ def figure_2_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks stand still, but "
+        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks "
+        "stand still, but "
         "narrow bumps in reach still cross the decision boundary.",
     )
 
@@ -68,8 +69,10 @@ def figure_2_2(inputs: ArtefactInputs) -> Figure:
     panels = [("whole radius", result, "surface", row), ("zoom", result, "surface-zoom", row)]
     return _surfaces(
         panels,
-        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and close to the "
-        "image, where a gradient is measured. Axes: length along the sign of the gradient and along random signs.",
+        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and "
+        "close to the "
+        "image, where a gradient is measured. Axes: length along the sign of the gradient and along random "
+        "signs.",
         shared=False,
     )
 
@@ -83,8 +86,10 @@ def figure_2_3(inputs: ArtefactInputs) -> Figure:
     ]
     return _surfaces(
         panels,
-        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, with R-FGSM, and "
-        "with PGD. Catastrophic overfitting would show as a ridge between the image and the edge along the gradient.",
+        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, "
+        "with R-FGSM, and "
+        "with PGD. Catastrophic overfitting would show as a ridge between the image and the edge along the "
+        "gradient.",
         shared=True,
     )
 
@@ -112,9 +117,7 @@ def _roughest(result: EvaluationResult, name: str) -> int:
 def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str, *, shared: bool) -> Figure:
     canvas = Canvas(figsize=(5.2 * len(panels), 4.8))
     canvas.subplots_adjust(left=0.02, right=0.96, bottom=0.06, top=0.9, wspace=0.12)
-    drawn = [
-        (label, result, row, *(part for part in surface(result, name))) for label, result, name, row in panels
-    ]
+    drawn = [(label, result, row, *surface(result, name)) for label, result, name, row in panels]
     top = max(float(losses[row].max()) for _, _, row, losses, _ in drawn)
     frames = []
     for position, (label, result, row, losses, lengths) in enumerate(drawn, start=1):
@@ -129,14 +132,14 @@ def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str
             linewidth=0.2,
             rstride=1,
             cstride=1,
-        )  # type: ignore[attr-defined]
+        )
         axes.set_title(label)
         axes.set_xlabel("gradient signs [1/255]")
         axes.set_ylabel("random signs [1/255]")
-        axes.set_zlabel("loss [nats]")  # type: ignore[attr-defined]
-        axes.view_init(elev=28, azim=-125)  # type: ignore[attr-defined]
+        axes.set_zlabel("loss [nats]")
+        axes.view_init(elev=28, azim=-125)
         if shared:
-            axes.set_zlim(0, top)  # type: ignore[attr-defined]
+            axes.set_zlim(0, top)
         frames.append(
             pd.DataFrame(
                 {
