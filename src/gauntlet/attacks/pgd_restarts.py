@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -173,6 +174,8 @@ class SparsePgd(RestartedAscent):
     def direction(self, gradient: Tensor) -> Tensor:
         """Return the signs of the entries at or above the percentile, divided by their number."""
         magnitude = gradient.flatten(1).abs()
-        threshold = per_image(torch.quantile(magnitude, 1 - self.sparsity, dim=1), gradient)
+        # As many entries as lie at or above the interpolated percentile.
+        count = magnitude.shape[1] - math.ceil((1 - self.sparsity) * (magnitude.shape[1] - 1) - 1e-9)
+        threshold = per_image(magnitude.topk(max(1, count), dim=1).values[:, -1], gradient)
         kept = gradient.sign() * (gradient.abs() >= threshold)
         return kept / per_image(lengths(kept, "l1").clamp(min=1), gradient)
