@@ -110,7 +110,7 @@ def _tree(axes: Axes, nodes: dict[str, tuple[float, float, str]], edges: list[tu
 
 def figure_2_4(inputs: ArtefactInputs) -> Figure:
     """Figure 2.4: one value per block of a sparse grid is lifted to the whole image."""
-    values = np.random.default_rng(4).uniform(-1, 1, (4, 4))
+    values = np.random.default_rng(1).uniform(-1, 1, (4, 4))
     lifted = lift(values, GRIDS[-1])
     canvas, panels = new_figure(2, panel_height=3.1)
     for axes, grid, title in (
@@ -125,7 +125,7 @@ def figure_2_4(inputs: ArtefactInputs) -> Figure:
         axes.tick_params(length=0)
     for (y, x), value in np.ndenumerate(values):
         panels[0, 0].text(
-            x, y, f"{value:.1f}", ha="center", va="center", color="white" if value > 0.1 else "black"
+            x, y, f"{value:+.1f}", ha="center", va="center", color="white" if value > 0.1 else "black"
         )
     canvas.colorbar(image, ax=panels, label=r"change in units of $\epsilon$", shrink=0.8)
     frame = pd.DataFrame(
@@ -162,9 +162,6 @@ def figure_2_5(inputs: ArtefactInputs) -> Figure:
         axes.tick_params(length=0)
         axes.set_title(f"level {level}: {grid}×{grid}\n{3 * grid**2} variables")
         rows.append({"level": level, "blocks_per_side": grid, "block_side": side, "variables": 3 * grid**2})
-    for left, right in zip(panels[0], panels[0][1:], strict=False):
-        left.annotate("", (-0.02, 0.5), (1.02, 0.5), xycoords=right.transAxes, textcoords=left.transAxes,
-                      arrowprops={"arrowstyle": "->", "color": "0.3"})  # fmt: skip
     return Figure(
         canvas,
         pd.DataFrame(rows),

@@ -64,7 +64,7 @@ def figure_4_4(inputs: ArtefactInputs) -> Figure:
             _scheme_line(axes, Scheme(str(decay), bool(randomised)), lines["steps"], lines[column])
         axes.set_xscale("log", base=2)
         axes.set_xticks(STEPS, [str(steps) for steps in STEPS])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.06 * frame[column].max())
         axes.set(title=title, xlabel="gradient steps $S$", ylabel="share of images")
     panels[0, 1].legend(title="step length")
     canvas.suptitle(f"Natural model, {radius_label(natural, 'linf')}")

@@ -104,7 +104,7 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
                 if source == target:
                     continue
                 factor = equal_volume_factor(dimension, ORDER[source], ORDER[target])
-                _arc(axes, places[source], places[target], f"{factor:.7g}")
+                _arc(axes, places[source], places[target], f"{factor:.6g}")
                 rows.append(
                     {
                         "dataset": dataset,
@@ -135,7 +135,7 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
 
 
 def _arc(axes: Axes, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
-    """Draw a bent arrow with its label on the outer side."""
+    """Draw a bent arrow with its label beside it, nearer to its start."""
     (x0, y0), (x1, y1) = start, end
     axes.annotate(
         "",
@@ -150,7 +150,7 @@ def _arc(axes: Axes, start: tuple[float, float], end: tuple[float, float], label
         },
     )
     # arc3 bends to the right of the direction of travel for a positive rad.
-    x, y = (x0 + x1) / 2 + 0.14 * (y1 - y0), (y0 + y1) / 2 - 0.14 * (x1 - x0)
+    x, y = 0.62 * x0 + 0.38 * x1 + 0.11 * (y1 - y0), 0.62 * y0 + 0.38 * y1 - 0.11 * (x1 - x0)
     axes.text(x, y, label, ha="center", va="center", fontsize=7.5,
               bbox={"fc": "white", "ec": "none", "pad": 0.8})  # fmt: skip
 

@@ -22,12 +22,12 @@ def figure_2_1(inputs: ArtefactInputs) -> Figure:
     masked = masked_loss(position)
     canvas, panels = new_figure(width=5.5, panel_height=3.2)
     axes = panels[0, 0]
-    axes.plot(position, smooth, color="0.45", linestyle="--", label="loss of a plain model")
-    axes.plot(position, masked, color="black", label="masked loss")
+    axes.plot(position, smooth, color="0.45", linestyle="--", marker="none", label="loss of a plain model")
+    axes.plot(position, masked, color="black", linestyle="-", marker="none", label="masked loss")
     axes.axhline(1.0, color="0.7", linewidth=0.8)
     axes.text(-0.98, 1.03, "decision boundary", fontsize=9, color="0.35")
     axes.plot(0, masked_loss(np.zeros(1))[0], "o", color="black")
-    axes.annotate("image: no slope\nto follow", (0, masked_loss(np.zeros(1))[0]), (-0.28, 0.52),
+    axes.annotate("image: no slope\nto follow", (0, masked_loss(np.zeros(1))[0]), (-0.3, 0.68),
                   arrowprops={"arrowstyle": "->"}, fontsize=9)  # fmt: skip
     peak = float(position[np.argmax(np.where(np.abs(position) < 0.75, masked, 0))])
     axes.annotate("bump that a search without\ngradients still finds", (peak, masked.max()), (-0.05, 1.45),
@@ -132,6 +132,8 @@ def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str
             linewidth=0.2,
             rstride=1,
             cstride=1,
+            vmin=0 if shared else None,
+            vmax=top if shared else None,
         )
         axes.set_title(label)
         axes.set_xlabel("gradient signs [1/255]")
