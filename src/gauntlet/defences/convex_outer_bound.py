@@ -226,7 +226,9 @@ class _Bounds:
         return pixels, terms
 
 
-class _Reached(Exception):  # noqa: N818 - it carries a result, not an error
+class _Reached(Exception):
+    """Leave the network's code with the values that were to be bounded."""
+
     def __init__(self, values: Tensor) -> None:
         super().__init__()
         self.values = values
