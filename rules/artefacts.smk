@@ -58,7 +58,7 @@ def artefact_inputs(wildcards):
 
 def artefact_specification(wildcards):
     entry = artefact_entry(wildcards)
-    return canonical_json(
+    return compact_json(
         {
             "work": wildcards.work,
             "name": wildcards.artefact,

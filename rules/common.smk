@@ -9,7 +9,7 @@ from gauntlet.configuration import load_catalogue, paths
 from gauntlet.errors import GauntletError
 from gauntlet.planning.availability import find_available
 from gauntlet.planning.cost import job_minutes
-from gauntlet.runtime.files import canonical_json, source_fingerprint
+from gauntlet.runtime.files import compact_json, source_fingerprint
 
 # A working directory may bring its own configuration; otherwise the one beside the Snakefile counts.
 CONFIG_FOLDER = (

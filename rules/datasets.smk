@@ -2,7 +2,7 @@
 
 
 def split_specification(wildcards):
-    return canonical_json(
+    return compact_json(
         catalogue(None).split_specification(wildcards.dataset, wildcards.split)
     )
 

@@ -17,7 +17,7 @@ def evaluation_entry(wildcards):
 
 def evaluation_specification(wildcards):
     evaluation_entry(wildcards)
-    return canonical_json(
+    return compact_json(
         catalogue(wildcards.scale).evaluation_specification(
             wildcards.work, wildcards.evaluation
         )

@@ -12,7 +12,7 @@ def model_entry(wildcards):
 
 def model_specification(wildcards):
     model_entry(wildcards)
-    return canonical_json(
+    return compact_json(
         catalogue(wildcards.scale).model_specification(wildcards.model)
     )
 

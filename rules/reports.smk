@@ -16,7 +16,7 @@ def claim_specifications(wildcards):
                 **sources(scale, work, entry),
             }
         )
-    return canonical_json({"work": work, "scale": scale, "claims": claims})
+    return compact_json({"work": work, "scale": scale, "claims": claims})
 
 
 def claim_inputs(wildcards):
@@ -81,7 +81,7 @@ def site_specification(wildcards):
                 "page": f"{name}/index.html",
             }
         )
-    return canonical_json(
+    return compact_json(
         {
             "scale": scale,
             "seed": config["seed"],

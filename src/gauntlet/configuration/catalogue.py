@@ -25,7 +25,7 @@ from gauntlet.configuration.grammar import (
 from gauntlet.configuration.reading import read_yaml
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.errors import ConfigurationError, did_you_mean
-from gauntlet.runtime.files import canonical_json
+from gauntlet.runtime.files import compact_json
 from gauntlet.values import parse_number
 
 M = TypeVar("M", bound=BaseModel)
@@ -236,7 +236,7 @@ def _origins(catalogue: Catalogue) -> dict[str, str]:
     first: dict[str, str] = {}
     origins = {}
     for name, entry in catalogue.models.items():
-        origins[name] = first.setdefault(canonical_json(entry.model_dump(mode="json")), name)
+        origins[name] = first.setdefault(compact_json(entry.model_dump(mode="json")), name)
     return origins
 
 

@@ -101,7 +101,9 @@ def _loosen(node: Any) -> Any:
 def _by_scale(schema: dict[str, Any]) -> dict[str, Any]:
     if "const" in schema:
         return schema
-    annotations: dict[str, Any] = {key: schema[key] for key in ("description", "title", "default") if key in schema}
+    annotations: dict[str, Any] = {
+        key: schema[key] for key in ("description", "title", "default") if key in schema
+    }
     scales = dict.fromkeys(SCALES, True)
     text = {"type": "string", "pattern": r"\{[a-z_]+\}|^\s*-?[\d.]+\s*/\s*[\d.]+\s*$"}
     by_scale = {

@@ -10,7 +10,7 @@ from gauntlet.configuration import Catalogue
 from gauntlet.contracts import DEFENCES, PROCEDURES, Cost
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.models import forward_flops
-from gauntlet.runtime.files import canonical_json
+from gauntlet.runtime.files import compact_json
 
 BACKWARD = 2.0
 """A backward pass costs about two forward passes."""
@@ -88,7 +88,7 @@ def _passes(cost: Cost) -> float:
 def _flops(catalogue: Catalogue, model: str) -> float:
     specification = catalogue.model_specification(model)
     parts = {key: specification[key] for key in ("input_shape", "classes", "architecture")}
-    return _flops_of(canonical_json(parts | {"normalization": None, "seed": 0}))
+    return _flops_of(compact_json(parts | {"normalization": None, "seed": 0}))
 
 
 @cache

@@ -44,14 +44,14 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def canonical_json(value: Any) -> str:
-    """Write a value as the one JSON text that equal values share; the basis of fingerprints."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+def compact_json(value: Any) -> str:
+    """Write a value as JSON without spaces. Keys keep their order, because the order of entries can matter."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def fingerprint(value: Any) -> str:
-    """Return 16 hexadecimal digits that identify a JSON value."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+    """Return 16 hexadecimal digits that identify a JSON value, the order of its keys included."""
+    return hashlib.sha256(compact_json(value).encode()).hexdigest()[:16]
 
 
 def file_sha256(path: str | Path) -> str:

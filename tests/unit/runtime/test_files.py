@@ -6,7 +6,7 @@ import pytest
 
 from gauntlet.runtime.files import (
     atomic_path,
-    canonical_json,
+    compact_json,
     file_sha256,
     fingerprint,
     read_json,
@@ -25,10 +25,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_equal_values_share_a_fingerprint_whatever_their_order():
-    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+def test_a_fingerprint_follows_values_and_the_order_of_entries():
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"a": 1, "b": [1, 2]})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
-    assert canonical_json({"b": 1, "a": 2}) == '{"a":2,"b":1}'
+    assert fingerprint({"a": 1, "b": 2}) != fingerprint({"b": 2, "a": 1})
+    assert compact_json({"b": 1, "a": [2]}) == '{"b":1,"a":[2]}'
 
 
 def test_the_hash_of_a_file_is_sha256(tmp_path):
