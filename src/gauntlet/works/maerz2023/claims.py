@@ -24,7 +24,7 @@ from gauntlet.works.maerz2023.observations import (
     number,
     observe,
 )
-from gauntlet.works.maerz2023.published import records
+from gauntlet.works.maerz2023.published import norm_name, records
 from gauntlet.works.maerz2023.resampling import bootstrap, holds_in_resamples
 from gauntlet.works.maerz2023.scaling import equal_volume_factor
 
@@ -38,7 +38,7 @@ def c1(inputs: ArtefactInputs) -> Verdict:
     return all_of(
         *(
             equals(
-                f"{row['from_norm']} to {row['to_norm']}, n = {row['n']}",
+                f"{norm_name(row['from_norm'])} to {norm_name(row['to_norm'])}, n = {row['n']}",
                 equal_volume_factor(int(row["n"]), float(row["from_norm"]), float(row["to_norm"])),
                 float(row["value"]),
                 tolerance=1e-4,

@@ -75,7 +75,7 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
             }
         )
     axes.axhspan(-1, 1, color="0.93", zorder=0)
-    axes.text(-1.42, 0.88, "feasible $u$", fontsize=7.5, color="0.35")
+    axes.text(-1.44, 0.87, "feasible $u$", fontsize=7.5, bbox={"fc": "white", "ec": "none", "pad": 1.5})
     axes.set(xlabel="$r$", ylabel="$u$", aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
     axes.set_title(rf"$\varphi(r,u)$, $\tau={TAU}$; arrows: gradients × 0.2")
     return Figure(

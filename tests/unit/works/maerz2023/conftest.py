@@ -74,7 +74,13 @@ class World:
         default_factory=lambda: {"1": 0.5, "2": 0.8, "4": 1.0, "8": 1.1, "16": 1.2}
     )
     top: Mapping[str, float] = field(
-        default_factory=lambda: {"linf": 0.1, "l2-volume": 0.4, "l1-volume": 0.4, "l2-nested": 0.12, "l1-nested": 0.12}
+        default_factory=lambda: {
+            "linf": 0.1,
+            "l2-volume": 0.4,
+            "l1-volume": 0.4,
+            "l2-nested": 0.12,
+            "l1-nested": 0.12,
+        }
     )
     decay_top: Mapping[str, float] = field(default_factory=lambda: {"constant": 0.4})
     noise_rank: int = 0
@@ -88,9 +94,7 @@ class World:
     zeros: Mapping[str, int] = field(default_factory=lambda: {"harmonic": 6})
     inner: float = 0.8
     outer: float = 0.08
-    cosine: Mapping[str, float] = field(
-        default_factory=lambda: {"1": 0.15, "2": 0.2, "4": 0.35, "8": 0.45}
-    )
+    cosine: Mapping[str, float] = field(default_factory=lambda: {"1": 0.15, "2": 0.2, "4": 0.35, "8": 0.45})
     defended_cosine: Mapping[str, float] = field(
         default_factory=lambda: {"1": 0.7, "2": 0.75, "4": 0.85, "8": 0.92}
     )
@@ -130,7 +134,8 @@ class World:
         columns = {"cross_entropy": loss, "rank": rank.astype(float), "confidence": confidence}
         if radius in self.distortion:
             columns |= {
-                norm: value * spread for norm, value in zip(("linf", "l2", "l1"), self.distortion[radius], strict=True)
+                norm: value * spread
+                for norm, value in zip(("linf", "l2", "l1"), self.distortion[radius], strict=True)
             }
         return columns
 
@@ -181,7 +186,10 @@ def _write(folder: Path, world: World, name: str, similarity: bool) -> Evaluatio
                 settings[key] = {"variants": {"16": {"norm": norm, "eps": EPS[radius]}}}
                 parts.append((key, world.cosines(name, radius, scheme)))
     frame = pd.concat(
-        [pd.DataFrame({"procedure": key, "index": np.arange(world.images), **columns}) for key, columns in parts],
+        [
+            pd.DataFrame({"procedure": key, "index": np.arange(world.images), **columns})
+            for key, columns in parts
+        ],
         ignore_index=True,
     )
     manifest = {
@@ -198,7 +206,9 @@ def published() -> Callable[..., pd.DataFrame]:
     """Return a function that reads published numbers as an artefact gets them."""
 
     def read(*files: str) -> pd.DataFrame:
-        return pd.concat([pd.read_csv(PUBLISHED / file).assign(file=file) for file in files], ignore_index=True)
+        return pd.concat(
+            [pd.read_csv(PUBLISHED / file).assign(file=file) for file in files], ignore_index=True
+        )
 
     return read
 

@@ -16,7 +16,11 @@ WHITE_BOX = {
     "c8": (("natural", "natural-replicate"), {"k": 2}, {"decay_top": {"constant": 0.0}}),
     "c9": (("madry-linf-4", "locus-linf-2"), {"margin": 0.01, "k": 2}, {"defended_top1": {"constant": 0.3}}),
     "c10": (("natural", "natural-replicate"), {"events": 5, "reduced": False}, {"zeros": {"constant": 1}}),
-    "c11": (("natural", "natural-replicate"), {"k": 2, "top1": 0.01, "topk": 0.03}, {"decay_top": {"geometric": 0.9}}),
+    "c11": (
+        ("natural", "natural-replicate"),
+        {"k": 2, "top1": 0.01, "topk": 0.03},
+        {"decay_top": {"geometric": 0.9}},
+    ),
     "c12": (("natural", "madry-linf-4"), {}, {"defended": 40.0}),
     "c25": (("natural", "madry-linf-4", "madry-l2-3"), {"factor": 2}, {"level": {"l2-volume": 2.0}}),
 }

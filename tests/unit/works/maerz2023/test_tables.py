@@ -1,0 +1,159 @@
+"""Tables hold what their definition gives by hand, beside the printed numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gauntlet.works.maerz2023 import artefacts, taxonomy
+from gauntlet.works.maerz2023.observations import SCHEMES
+from gauntlet.works.maerz2023.published import (
+    norm_name,
+    only_value,
+    radius_conditions,
+    released_step_scheme,
+    scheme_conditions,
+)
+
+NATURAL = ("natural", "natural-released")
+
+
+def test_the_accuracy_averages_over_seven_perturbations(world, evaluations, inputs, published):
+    """Uniform, boundary and five gradient attacks; of the latter 40 % (linf: 10 %) stay in the top 2."""
+    found = evaluations(world, *NATURAL)
+    table = artefacts.table_4_3(
+        inputs(settings={"top": [1, 2]}, evaluations=found, published=published("table_4_3.csv"))
+    ).frame
+    top1, top2 = (table[table["metric"] == f"top-{k}"] for k in (1, 2))
+    np.testing.assert_allclose(top1["reproduced"], 100 * 2 / 7)
+    np.testing.assert_allclose(top1["gradient_attacks_only"], 0)
+    np.testing.assert_allclose(top2[top2["norm"] == "l2"]["reproduced"], 100 * (2 + 5 * 0.4) / 7)
+    np.testing.assert_allclose(top2[top2["norm"] == "linf"]["reproduced"], 100 * (2 + 5 * 0.1) / 7)
+    assert (top2["ci_low"] < top2["reproduced"]).all() and (top2["reproduced"] < top2["ci_high"]).all()
+
+
+@pytest.mark.parametrize(("number", "radius", "mean"), [(3, "l2", 31.12), (4, "l1", 30.22)])
+def test_the_printed_means_stand_in_the_last_row(number, radius, mean, world, evaluations, inputs, published):
+    make = getattr(artefacts, f"table_4_{number}")
+    frame = make(
+        inputs(
+            settings={"top": [1]},
+            evaluations=evaluations(world, *NATURAL),
+            published=published(f"table_4_{number}.csv"),
+        )
+    ).frame
+    last = frame[(frame["decay"] == "mean of the four") & (frame["norm"] == radius)]
+    assert last["published"].tolist() == [mean]
+    assert frame["published"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "randomized", "noise"),
+    [("top1", False, 1.976), ("top1", True, 1.978), ("top5", False, 2.0), ("top5", True, 2.0)],
+)
+def test_released_accuracies_reproduce_the_printed_averages(metric, randomized, noise, published):
+    """The printed mean over seven perturbations is that of the released step values and nearly clean noise."""
+    numbers = published("table_4_3.csv", "released_step_schemes.csv")
+    for scheme in (scheme for scheme in SCHEMES if scheme.randomized == randomized):
+        steps = sum(
+            released_step_scheme(numbers, f"{metric}_accuracy", count, scheme) for count in (1, 2, 4, 8, 16)
+        )
+        printed = only_value(
+            numbers,
+            metric=f"{metric}_accuracy",
+            file="table_4_3.csv",
+            **scheme_conditions(scheme),
+            **radius_conditions("linf"),
+        )
+        assert 100 * (steps + noise) / 7 == pytest.approx(printed, abs=0.0051)
+
+
+def test_loss_quantiles_pool_gradient_attacks_of_all_schemes(world, evaluations, inputs, published):
+    """Losses spread evenly around level x step factor, so that the median is that of 4 steps: the level."""
+    frame = artefacts.table_4_5(
+        inputs(evaluations=evaluations(world, *NATURAL), published=published("table_4_5.csv"))
+    ).frame.set_index(["radius", "quantile"])
+    first = frame.loc["linf, eps=3/255"]
+    pool = np.concatenate(
+        [18 * factor * (0.9 + 0.2 * (np.arange(100) + 0.5) / 100) for factor in world.steps.values()]
+    )
+    assert first.loc["50 %", "reproduced"] == pytest.approx(np.percentile(pool, 50))
+    assert first.loc["10 %", "reproduced"] == pytest.approx(np.percentile(pool, 10))
+    assert first.loc["50 %", "last_scheme"] == pytest.approx(np.percentile(pool, 50))
+    # Two of seven perturbations are noise with a loss near 0.15, so that the lowest decile is among them.
+    assert first.loc["10 %", "with_noise"] < 0.2
+    assert first["published"].tolist() == [3.26, 17.64, 39.38]
+    assert frame["published"].notna().all()
+
+
+def test_distortion_quantiles_tell_attack_norm_and_measured_norm_apart(world, evaluations, inputs, published):
+    frame = artefacts.table_4_6(
+        inputs(evaluations=evaluations(world, *NATURAL), published=published("table_4_6.csv"))
+    ).frame
+    cell = frame[(frame["norm"] == "l2") & (frame["measured"] == "l1") & (frame["quantile"] == "50 %")].iloc[
+        0
+    ]
+    assert cell["reproduced"] == pytest.approx(380.0)
+    assert cell["published"] == 380.19
+    assert len(frame) == 27 and frame["published"].notna().all()
+
+
+def test_set_up_tables_count_what_was_attacked(world, evaluations, inputs, published):
+    names = ("natural", "madry-linf-4", "madry-linf-8", "madry-l2-3", "locus-linf-2", "locus-linf-4")
+    found = evaluations(world.but(images=20), *names)
+    counts = artefacts.table_4_1(inputs(evaluations=found, published=published("table_4_1.csv"))).frame
+    assert len(counts) == 13
+    assert set(counts["images"]) == {20} and set(counts["passed_over"]) == {2}
+    assert set(counts["published_images"]) == {500.0}
+    radii = {"madry-l2-3": 0.43, "madry-linf-4": 4 / 255, "locus-linf-2": 2 / 255}
+    trained = artefacts.table_4_2(
+        inputs(evaluations=found, published=published("table_4_2.csv"), settings={"training_eps": radii})
+    ).frame.set_index("model")
+    assert trained.loc["maerz-madry-l2-3", "published_training_eps"] == 3.0
+    assert trained.loc["maerz-locus-linf-2", "training_eps"] == pytest.approx(2 / 255)
+    assert trained.loc["maerz-locus-linf-2", "published_training_eps"] == pytest.approx(2.5 / 255, abs=1e-9)
+
+
+def test_the_printed_set_up_of_the_black_box_tests_is_corrected(inputs, published):
+    settings = {
+        "corrected": {
+            "MadryLab": {
+                "architecture": "ResNet50",
+                "training_eps": dict.fromkeys(("3/255", "6/255", "9/255"), 8 / 255),
+            },
+            "LocusLab": {
+                "architecture": "PreAct ResNet18",
+                "training_eps": dict.fromkeys(("3/255", "6/255", "9/255"), 8 / 255),
+            },
+            "HadiSalman": {
+                "architecture": "ResNet110",
+                "training_eps": {"3/255": 0.375, "6/255": 0.625, "9/255": 1.0},
+            },
+        }
+    }
+    frame = artefacts.table_4_8(inputs(settings=settings, published=published("table_4_8.csv"))).frame
+    # Of the nine rows only two MadryLab rows are printed right.
+    assert frame.loc[frame["agrees"], ["defence", "attack_eps"]].values.tolist() == [
+        ["MadryLab", "6/255"],
+        ["MadryLab", "9/255"],
+    ]
+    pairs = artefacts.table_4_7(
+        inputs(published=published("table_4_7.csv", "released_bobyqa_attacks.csv"))
+    ).frame
+    assert pairs.loc[pairs["defence"] == "Natural", "recorded_attacks"].tolist() == [500, 500, 500]
+    assert pairs.loc[pairs["defence"] == "HadiSalman", "recorded_attacks"].tolist() == [248, 158, 153]
+
+
+def test_taxonomies_mark_one_value_per_dimension(inputs):
+    for table, columns in ((taxonomy.table_1_1(inputs()), 2), (taxonomy.table_1_2(inputs()), 2)):
+        marks = table.frame.set_index("dimension").iloc[:, 1:] == "×"
+        assert marks.shape[1] == columns
+        assert (marks.groupby(level=0).sum() == 1).all(axis=None)
+    instances = taxonomy.table_2_1(inputs()).frame
+    assert len(instances) == 12
+    assert instances.set_index("name").loc["untargeted R-FGSM", "random_start"] == "uniform in the ball"
+
+
+@pytest.mark.parametrize(("written", "name"), [("inf", "linf"), (2.0, "l2"), ("1", "l1"), (np.inf, "linf")])
+def test_norms_are_read_however_they_are_typed(written, name):
+    assert norm_name(written) == name
