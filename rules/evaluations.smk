@@ -35,6 +35,14 @@ def evaluated_images(wildcards):
     )
 
 
+def reference_images(wildcards):
+    """The training images, for an evaluation that starts from some of them."""
+    entry = evaluation_entry(wildcards)
+    if not entry.references:
+        return []
+    return split_files(catalogue(wildcards.scale).dataset_of(entry), "train")
+
+
 def shards(suffix):
     """The shards that an evaluation is joined from."""
 
@@ -55,6 +63,7 @@ rule run_evaluation:
     input:
         model=evaluated_model,
         images=evaluated_images,
+        training=reference_images,
     output:
         table=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.parquet"),
         images=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.npz"),

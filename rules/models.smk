@@ -12,9 +12,7 @@ def model_entry(wildcards):
 
 def model_specification(wildcards):
     model_entry(wildcards)
-    return compact_json(
-        catalogue(wildcards.scale).model_specification(wildcards.model)
-    )
+    return compact_json(catalogue(wildcards.scale).model_specification(wildcards.model))
 
 
 def training_images(split):

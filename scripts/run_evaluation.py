@@ -24,4 +24,7 @@ with job(snakemake):
             cache=Path(snakemake.params.cache),
             output=Path(snakemake.output.table),
             device=device,
+            training_images=(
+                open_split(Path(snakemake.input.training[0]).parent) if snakemake.input.training else None
+            ),
         )

@@ -120,6 +120,7 @@ class Catalogue:
             "samples": entry.samples.model_dump(mode="json"),
             "chunk": entry.chunk,
             "keep_images": entry.keep_images,
+            "references": entry.references,
             "procedures": entry.procedures,
             "seed": self.settings.seed,
         }
@@ -259,6 +260,8 @@ def _check_references(catalogue: Catalogue, work: Work) -> None:
             catalogue.dataset_of(evaluation),
             evaluation.samples.split,
         )
+        if evaluation.references:
+            _check_split(catalogue, work, f"{key}.references", catalogue.dataset_of(evaluation), "train")
         if not evaluation.procedures:
             raise ConfigurationError(
                 "an evaluation needs a procedure", file=work.file, key=f"{key}.procedures"

@@ -95,6 +95,9 @@ class EvaluationEntry(Strict):
     )
     shards: PositiveInt = Field(1, description="jobs that the samples are cut into")
     keep_images: NonNegativeInt = Field(0, description="leading samples whose final images are kept")
+    references: NonNegativeInt = Field(
+        0, description="training images, as many, that procedures may start from or compare with"
+    )
 
 
 class _Made(Strict):

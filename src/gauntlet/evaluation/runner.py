@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from gauntlet.contracts import PROCEDURES, Batch, Outcome
+from gauntlet.contracts import PROCEDURES, Batch, LabelledImages, Outcome
 from gauntlet.datasets import ImageSet
 from gauntlet.evaluation.selection import Selection, select
 from gauntlet.runtime.files import atomic_path, fingerprint
 from gauntlet.runtime.job import say
 from gauntlet.runtime.manifest import Recorder
-from gauntlet.runtime.seeding import generator_for
+from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.runtime.tables import unify, with_manifest
 
 
@@ -48,6 +48,7 @@ def run_shard(
     cache: Path,
     output: Path,
     device: torch.device,
+    training_images: ImageSet | None = None,
 ) -> None:
     """Run every procedure on the shard's chunks and write its table (and kept images).
 
@@ -62,14 +63,16 @@ def run_shard(
         shard: which chunks to do.
         cache: folder of finished chunks; chunks of other specifications in it are removed.
         output: parquet file; kept images go beside it with the suffix ``.npz``.
+        training_images: where references are taken from, if the evaluation wants any.
     """
     recorder = Recorder(device)
     identity = {
         "weights": weights_sha256,
         "images": images.manifest["images_sha256"],
         "labels": images.manifest["labels_sha256"],
-        **{key: specification[key] for key in ("samples", "chunk", "seed")},
+        **{key: specification[key] for key in ("samples", "chunk", "seed", "references")},
     }
+    references = _references(specification, training_images, device)
     selection = _load_selection(specification, model, images, identity, cache, device)
     procedures = {name: PROCEDURES.parse(entry) for name, entry in specification["procedures"].items()}
     folders = {
@@ -91,7 +94,7 @@ def run_shard(
         say(f"{done} of {done + len(pending)} chunks were finished before")
     for (name, number), line in zip(pending, _progress(len(pending)), strict=False):
         where = slice(number * specification["chunk"], (number + 1) * specification["chunk"])
-        batch = _batch(specification, selection, images, where, name, number, device)
+        batch = _batch(specification, selection, images, where, name, number, device, references)
         outcome = procedures[name].run(model, batch)
         _write_chunk(
             folders[name], number, name, selection, images, where, outcome, specification["keep_images"]
@@ -108,6 +111,7 @@ def _batch(
     procedure: str,
     number: int,
     device: torch.device,
+    references: LabelledImages | None,
 ) -> Batch:
     indices = selection.indices[where]
     targets = selection.targets[where]
@@ -124,6 +128,23 @@ def _batch(
             number,
         ),
         targets=torch.from_numpy(targets).to(device) if (targets >= 0).all() else None,
+        references=references,
+    )
+
+
+def _references(
+    specification: Mapping[str, Any], training_images: ImageSet | None, device: torch.device
+) -> LabelledImages | None:
+    """Return the training images that every chunk is given: the first of a permutation that the seed fixes."""
+    if not specification["references"] or training_images is None:
+        return None
+    order = np.random.default_rng(seed_for(specification["seed"], "references")).permutation(
+        len(training_images)
+    )
+    chosen = np.sort(order[: specification["references"]])
+    return LabelledImages(
+        torch.from_numpy(np.array(training_images.images[chosen])).to(device),
+        training_images.labels_tensor(chosen, device),
     )
 
 

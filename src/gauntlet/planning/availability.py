@@ -43,7 +43,9 @@ class Available:
         if paths.evaluation_file(self.catalogue.scale, work, name).is_file():
             return {}
         entry = self.catalogue.evaluation(work, name)
-        return self.model(entry.model) | self._split(self.catalogue.dataset_of(entry), entry.samples.split)
+        dataset = self.catalogue.dataset_of(entry)
+        lacks = self.model(entry.model) | self._split(dataset, entry.samples.split)
+        return lacks | self._split(dataset, "train") if entry.references else lacks
 
     def lacking(self, work: str, entry: ArtefactEntry | ClaimEntry) -> dict[str, str]:
         """Return what an artefact or a claim's check lacks, with the reason."""
@@ -118,6 +120,8 @@ def needed_splits(catalogue: Catalogue) -> list[tuple[str, str]]:
     for work in catalogue.works.values():
         for evaluation in work.content.evaluations.values():
             needed[catalogue.dataset_of(evaluation), evaluation.samples.split] = None
+            if evaluation.references:
+                needed[catalogue.dataset_of(evaluation), "train"] = None
         for made in [*work.content.artefacts.values(), *work.content.claims.values()]:
             needed |= dict.fromkeys(_pair(split) for split in made.datasets)
     return list(needed)

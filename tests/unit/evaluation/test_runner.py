@@ -83,6 +83,7 @@ def specification(**procedures):
         },
         "chunk": 10,
         "keep_images": 12,
+        "references": 0,
         "procedures": procedures
         or {"a": {"name": "test_jitter", "scale": 0.1}, "b": {"name": "test_jitter", "scale": 0.2}},
         "seed": 0,
@@ -180,3 +181,39 @@ def test_shards_share_out_all_chunks_once():
             assert [chunk for number in range(of) for chunk in Shard(number, of).chunks(total)] == list(
                 range(total)
             )
+
+
+def test_references_are_the_same_training_images_for_every_chunk(tmp_path, model, images):
+    seen = []
+
+    @PROCEDURES.register
+    @dataclass(frozen=True, kw_only=True)
+    class Looks(Procedure):
+        name: ClassVar[str] = "test_looks"
+
+        def run(self, model: nn.Module, batch: Batch) -> Outcome:
+            seen.append(batch.references)
+            return Outcome({"zero": torch.zeros(len(batch))})
+
+        @property
+        def cost(self) -> Cost:
+            return Cost()
+
+    run_shard(
+        {**specification(a={"name": "test_looks"}), "references": 7},
+        model,
+        images,
+        weights_sha256="w",
+        shard=Shard(0, 1),
+        cache=tmp_path / "cache",
+        output=tmp_path / "out.parquet",
+        device=CPU,
+        training_images=images,
+    )
+    assert len(seen) == 5
+    assert all(torch.equal(one.images, seen[0].images) for one in seen)
+    assert seen[0].images.shape == (7, 3, 2, 2)
+    assert seen[0].images.dtype == torch.uint8
+    rows = {tuple(image.ravel()): label for image, label in zip(images.images, images.labels, strict=True)}
+    pairs = zip(seen[0].images.numpy(), seen[0].labels.tolist(), strict=True)
+    assert all(rows[tuple(image.ravel())] == label for image, label in pairs)
