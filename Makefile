@@ -48,4 +48,5 @@ $(ENV)/ready: requirements.lock pyproject.toml
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.8"
 	VIRTUAL_ENV=$(CURDIR)/$(ENV) $(RUN)/uv pip install --quiet --require-hashes -r requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/$(ENV) $(RUN)/uv pip install --quiet --no-deps --editable .
+	$(RUN)/gauntlet schema > /dev/null
 	touch $@
