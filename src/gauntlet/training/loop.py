@@ -77,6 +77,10 @@ def train(
             )
         measured = (epoch + 1) % settings.evaluate_every == 0 or epoch + 1 == settings.epochs
         row["test_accuracy"] = accuracy(model, test_images) if measured else None
+        if settings.evaluate_noise is not None:
+            row["noisy_test_accuracy"] = (
+                accuracy(model, test_images, settings.evaluate_noise) if measured else None
+            )
         history.append(row)
         save_state(folder, specification, model, optimizer, history)
         say(_progress_line(history, settings.epochs))
@@ -89,6 +93,7 @@ def train(
             specification,
             precision="bfloat16" if computes_in_bfloat16(settings, device) else "float32",
             training_images=len(train_images),
+            test_images=len(test_images),
             training_seconds=round(sum(row["seconds"] for row in history), 3),
             train_accuracy=history[-1]["train_accuracy"],
             test_accuracy=history[-1]["test_accuracy"],
@@ -156,15 +161,27 @@ def train_epoch(
     }
 
 
-def accuracy(model: Classifier, images: DeviceImages) -> float:
-    """Return the share of images that the model classifies correctly, in eval mode and float32."""
+def accuracy(model: Classifier, images: DeviceImages, noise: float = 0.0) -> float:
+    """Return the share of images that the model classifies correctly, in eval mode and float32.
+
+    Args:
+        model: the classifier.
+        images: what to classify.
+        noise: standard deviation of Gaussian noise on the images. Every image has one draw, the same in each
+            call, so that epochs and models are compared on the same noisy images.
+    """
     model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=images.labels.device)
+    device = images.labels.device
+    generator = generator_for(device, "noisy test accuracy")
+    correct = torch.zeros((), dtype=torch.int64, device=device)
     with torch.no_grad():
         for some, labels in zip(
             images.images.split(TEST_BATCH), images.labels.split(TEST_BATCH), strict=True
         ):
-            correct += (model(to_unit_range(some)).argmax(1) == labels).sum()
+            inputs = to_unit_range(some)
+            if noise:
+                inputs += noise * torch.randn(inputs.shape, generator=generator, device=device)
+            correct += (model(inputs).argmax(1) == labels).sum()
     return correct.item() / len(images)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gauntlet.training.schedules import Constant, Schedule, Strict
-from gauntlet.values import Number, PositiveInt
+from gauntlet.values import Number, PositiveInt, Radius
 
 LearningRate = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
@@ -61,6 +61,8 @@ class TrainingSettings(Strict):
         precision: ``auto`` computes in bfloat16 on GPUs that have it, ``float32`` never does.
         evaluate_every: epochs between two measurements of the test accuracy; the last epoch is always
             measured.
+        evaluate_noise: standard deviation, in pixel scale, of Gaussian noise under which the test accuracy is
+            measured a second time, with one draw per image; null for no such measurement.
     """
 
     epochs: PositiveInt
@@ -71,3 +73,5 @@ class TrainingSettings(Strict):
     samples: PositiveInt | None = None
     precision: Literal["auto", "float32"] = "auto"
     evaluate_every: PositiveInt = 1
+    # Left out of the specification where it is off: it changes nothing about such a training.
+    evaluate_noise: Radius | None = Field(None, exclude_if=lambda sigma: sigma is None)

@@ -18,8 +18,10 @@ from safetensors.torch import load_file
 from gauntlet.errors import GauntletError
 from gauntlet.models import load_model
 from gauntlet.runtime.files import read_json
+from gauntlet.runtime.seeding import generator_for
 from gauntlet.training import loop
-from gauntlet.training.settings import Adam, Sgd
+from gauntlet.training.images import DeviceImages
+from gauntlet.training.settings import Adam, Sgd, TrainingSettings
 
 
 def weights(folder):
@@ -67,6 +69,32 @@ def test_training_learns_and_records_it(specification, train_set, test_set, tmp_
     assert manifest["specification"] == specification
     assert manifest["training_images"] == 120
     assert not (tmp_path / "resume.pt").exists()
+
+
+def test_accuracy_under_noise_is_measured_with_one_fixed_draw_per_image(
+    specification, train_set, test_set, tmp_path
+):
+    """On noise that drowns the stripes the network guesses; on hardly any it answers as on clean images."""
+    specification["training"].update(epochs=4, augmentation=[], evaluate_every=3, evaluate_noise=30.0)
+    model = loop.train(specification, train_set, test_set, tmp_path, "cpu")
+    history = pd.read_parquet(tmp_path / "history.parquet")
+    assert list(history.epoch[history.noisy_test_accuracy.notna()]) == [3, 4]
+    assert 0.3 < history.noisy_test_accuracy.iloc[-1] < 0.7
+    assert history.test_accuracy.iloc[-1] > 0.85
+    images = DeviceImages.of(test_set, torch.device("cpu"))
+    # 60 images are one batch, so that the noise is a single draw of the generator.
+    noise = torch.randn(images.images.shape, generator=generator_for("cpu", "noisy test accuracy"))
+    noisy = torch.from_numpy(test_set.images).float() / 255 + 30 * noise
+    expected = (model(noisy).argmax(1) == images.labels).float().mean().item()
+    assert history.noisy_test_accuracy.iloc[-1] == pytest.approx(expected)
+    assert loop.accuracy(model, images, 1e-6) == pytest.approx(history.test_accuracy.iloc[-1])
+
+
+def test_a_training_without_noisy_measurement_has_no_setting_for_it_in_its_specification():
+    settings = {"epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}
+    assert "evaluate_noise" not in TrainingSettings.model_validate(settings).model_dump(mode="json")
+    noisy = TrainingSettings.model_validate({**settings, "evaluate_noise": "1/4"})
+    assert noisy.model_dump(mode="json")["evaluate_noise"] == 0.25
 
 
 def test_the_learning_rate_follows_the_schedule(uninterrupted):
