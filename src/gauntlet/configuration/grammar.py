@@ -132,7 +132,7 @@ class Document(Strict):
     author: str
     title: str
     kind: str
-    year: int
+    year: int | None = None
     institution: str | None = None
     url: str | None = None
 
