@@ -4,6 +4,24 @@ Layers carry torchvision's names (``conv1``, ``layer2.0.bn1``, ``downsample``, `
 checkpoints need few renamings.
 """
 
-from gauntlet.architectures import cnn, ensemble, pca_prefix, preact_resnet, resnet, torchvision_resnet
+from gauntlet.architectures import (
+    cnn,
+    ensemble,
+    pca_prefix,
+    preact_resnet,
+    resnet,
+    rippled,
+    torchvision_inception,
+    torchvision_resnet,
+)
 
-__all__ = ["cnn", "ensemble", "pca_prefix", "preact_resnet", "resnet", "torchvision_resnet"]
+__all__ = [
+    "cnn",
+    "ensemble",
+    "pca_prefix",
+    "preact_resnet",
+    "resnet",
+    "rippled",
+    "torchvision_inception",
+    "torchvision_resnet",
+]

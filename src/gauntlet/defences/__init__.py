@@ -12,6 +12,7 @@ from gauntlet.defences import (
     natural,
     smooth_adv,
     stability,
+    trades,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "natural",
     "smooth_adv",
     "stability",
+    "trades",
 ]

@@ -26,6 +26,10 @@ def merge_shards(shards: Sequence[Path], output: Path) -> None:
     manifest = {
         **manifests[0],
         "seconds": round(sum(entry["seconds"] for entry in manifests), 3),
+        "procedure_seconds": {
+            name: round(sum(entry["procedure_seconds"][name] for entry in manifests), 3)
+            for name in manifests[0]["procedure_seconds"]
+        },
         "peak_memory_mb": max(entry["peak_memory_mb"] for entry in manifests),
         "device": ", ".join(sorted({entry["device"] for entry in manifests})),
         "shards": len(shards),

@@ -24,6 +24,9 @@ from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.runtime.tables import unify, with_manifest
 
+_SECONDS = b"seconds"
+"""Key under which a chunk's file says how long its procedure ran."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -95,10 +98,13 @@ def run_shard(
     for (name, number), line in zip(pending, _progress(len(pending)), strict=False):
         where = slice(number * specification["chunk"], (number + 1) * specification["chunk"])
         batch = _batch(specification, selection, images, where, name, number, device, references)
+        started = time.perf_counter()
         outcome = procedures[name].run(model, batch)
-        _write_chunk(
-            folders[name], number, name, selection, images, where, outcome, specification["keep_images"]
-        )
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds = time.perf_counter() - started
+        keep = specification["keep_images"]
+        _write_chunk(folders[name], number, name, selection, images, where, outcome, keep, seconds)
         line(f"{name}, chunk {number + 1}")
     _write_shard(output, specification, selection, folders, chunks, recorder, images)
 
@@ -161,6 +167,7 @@ def _write_chunk(
     where: slice,
     outcome: Outcome,
     keep: int,
+    seconds: float,
 ) -> None:
     """Write the kept images first: the table's existence says that the chunk is finished."""
     kept = max(0, min(keep - where.start, len(selection.indices[where])))
@@ -177,7 +184,7 @@ def _write_chunk(
         **{name: column.detach().cpu().numpy() for name, column in outcome.columns.items()},
     }
     with atomic_path(_chunk_file(folder, number)) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        pq.write_table(pa.table(columns, metadata={_SECONDS: str(seconds)}), temporary)
 
 
 def _write_shard(
@@ -189,12 +196,18 @@ def _write_shard(
     recorder: Recorder,
     images: ImageSet,
 ) -> None:
-    tables = [pq.read_table(_chunk_file(folder, number)) for folder in folders.values() for number in chunks]
-    table = unify(tables)
+    by_procedure = {
+        name: [pq.read_table(_chunk_file(folder, number)) for number in chunks]
+        for name, folder in folders.items()
+    }
+    table = unify([piece for pieces in by_procedure.values() for piece in pieces])
     manifest = recorder.manifest(
         specification,
         shard_rows=table.num_rows,
         selection={"samples": len(selection), "skipped": selection.skipped.tolist()},
+        procedure_seconds={
+            name: round(sum(_seconds(piece) for piece in pieces), 3) for name, pieces in by_procedure.items()
+        },
         dataset=images.manifest.get("source"),
     )
     kept: dict[str, list[np.ndarray]] = {}
@@ -214,6 +227,11 @@ def _write_shard(
         np.savez(temporary, **arrays)
     with atomic_path(output) as temporary:
         pq.write_table(with_manifest(table, manifest), temporary)
+
+
+def _seconds(chunk: pa.Table) -> float:
+    """Return how long a chunk's procedure ran; NaN for files that an earlier version wrote."""
+    return float((chunk.schema.metadata or {}).get(_SECONDS, "nan"))
 
 
 def _load_selection(

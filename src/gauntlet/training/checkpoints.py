@@ -24,6 +24,7 @@ FormatName = Literal[
     "locuslab_imagenet",
     "locuslab_cifar",
     "hadisalman_cifar",
+    "trades_cifar",
 ]
 
 

@@ -60,13 +60,23 @@ _MADRYLAB = CheckpointFormat(
 _SHORTCUT_AND_LINEAR = ((r"\.shortcut\.", ".downsample."), (r"^linear\.", "fc."))
 
 FORMATS: Mapping[FormatName, CheckpointFormat] = {
-    "torchvision": CheckpointFormat(),
+    # Inception's auxiliary head only serves training.
+    "torchvision": CheckpointFormat(ignore=r"AuxLogits\..*"),
     "madrylab_imagenet": _MADRYLAB,
     "madrylab_cifar": CheckpointFormat(**{**vars(_MADRYLAB), "rename": _SHORTCUT_AND_LINEAR}),
     "locuslab_imagenet": CheckpointFormat(containers=("state_dict",), prefix="module."),
     "locuslab_cifar": CheckpointFormat(rename=((r"\.shortcut\.0\.", ".downsample."), (r"^linear\.", "fc."))),
     # The first member of the published Sequential subtracts the mean and stores nothing.
     "hadisalman_cifar": CheckpointFormat(containers=("state_dict",), prefix="1."),
+    # The published network carries a block that it never runs.
+    "trades_cifar": CheckpointFormat(
+        rename=(
+            (r"^block(\d)\.layer\.", r"layer\1."),
+            (r"\.convShortcut\.", ".downsample."),
+            (r"^bn1\.", "bn."),
+        ),
+        ignore=r"sub_block1\..*",
+    ),
 }
 
 

@@ -47,6 +47,7 @@ MNIST, CIFAR, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 224, 224)
     ("architecture", "shape", "classes", "parameters"),
     [
         ({"name": "torchvision_resnet50"}, IMAGENET, 1000, 25_557_032),
+        ({"name": "torchvision_inception_v3"}, IMAGENET, 1000, 23_834_568),
         ({"name": "resnet", "depth": 50}, CIFAR, 10, 23_520_842),
         ({"name": "resnet", "depth": 18}, CIFAR, 10, 11_173_962),
         ({"name": "preact_resnet"}, CIFAR, 10, 11_172_170),

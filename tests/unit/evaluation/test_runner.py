@@ -172,6 +172,8 @@ def test_the_table_carries_its_manifest(tmp_path, model, images):
     assert manifest["shards"] == 2
     assert manifest["selection"]["samples"] == 45
     assert manifest["device"] == "cpu"
+    assert list(manifest["procedure_seconds"]) == list(specification()["procedures"])
+    assert 0 < sum(manifest["procedure_seconds"].values()) < manifest["seconds"]
     assert torch.__version__.startswith(manifest["libraries"]["torch"])
 
 

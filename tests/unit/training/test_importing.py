@@ -88,13 +88,26 @@ def hadisalman(network):
     return {"epoch": 150, "arch": "cifar_resnet110", "state_dict": renamed(network, prefix="1.")}
 
 
+def trades(network):
+    """Blocks by another name, the last batch norm as ``bn1``, and a first block once more, never run."""
+    rules = [(r"^bn\.", "bn1."), (r"^layer(\d)\.", r"block\1.layer."), (r"downsample\.", "convShortcut.")]
+    state = renamed(network, *rules)
+    unused = {name.replace("block1", "sub_block1"): t + 1 for name, t in state.items() if "block1" in name}
+    return state | unused
+
+
+def inception(network):
+    return renamed(network) | {"AuxLogits.fc.weight": torch.zeros(1000, 768)}
+
+
 LAYOUTS = {
-    "torchvision": (RESNET50, renamed),
+    "torchvision": (RESNET50, inception),
     "madrylab_cifar": (RESNET50, madrylab),
     "madrylab_imagenet": (RESNET50, lambda network: {"state_dict": renamed(network, prefix="module.model.")}),
     "locuslab_cifar": (PREACT, locuslab),
     "locuslab_imagenet": (RESNET50, locuslab_imagenet),
     "hadisalman_cifar": (THIN, hadisalman),
+    "trades_cifar": ({"name": "wide_resnet", "depth": 10, "width": 1}, trades),
 }
 
 

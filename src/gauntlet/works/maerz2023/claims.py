@@ -13,6 +13,7 @@ import numpy as np
 
 from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, equals, not_testable, within
 from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.reporting.resampling import bootstrap, holds_in_resamples
 from gauntlet.reporting.statistics import paired_share_difference, share_difference
 from gauntlet.works.maerz2023.artefacts import seven_type_accuracy
 from gauntlet.works.maerz2023.formulas import danskin_angle
@@ -25,7 +26,6 @@ from gauntlet.works.maerz2023.observations import (
     observe,
 )
 from gauntlet.works.maerz2023.published import norm_name, records
-from gauntlet.works.maerz2023.resampling import bootstrap, holds_in_resamples
 from gauntlet.works.maerz2023.scaling import equal_volume_factor
 
 VOLUME, NESTED = ("l2-volume", "l1-volume"), ("l2-nested", "l1-nested")

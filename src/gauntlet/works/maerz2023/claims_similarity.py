@@ -10,8 +10,8 @@ import numpy as np
 from gauntlet.measures.gradient_similarity import angle_degrees
 from gauntlet.reporting.claims import Verdict, all_of, at_most, direction
 from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.reporting.resampling import bootstrap, holds_in_resamples
 from gauntlet.works.maerz2023.observations import GRADIENT, NOISES, SCHEMES
-from gauntlet.works.maerz2023.resampling import bootstrap, holds_in_resamples
 from gauntlet.works.maerz2023.similarity import DOUBLE_RADIUS, SAME_RADIUS, cosines
 
 UNGUIDED = ("clean", *NOISES)

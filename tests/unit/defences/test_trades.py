@@ -1,0 +1,70 @@
+"""TRADES: the loss is the printed formula, and its perturbation climbs the divergence inside the ball."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gauntlet.contracts import DEFENCES, Batch, Progress
+from gauntlet.defences.trades import Trades, divergence_between
+
+START = Progress(epoch=0, epochs=1, step=0, steps=1)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 16), nn.Tanh(), nn.Linear(16, 3)).train()
+
+
+def batch():
+    random = torch.Generator().manual_seed(1)
+    images = torch.rand(8, 1, 6, 6, generator=random)
+    return Batch(images, torch.arange(8) % 3, torch.arange(8), random)
+
+
+def test_divergence_is_the_sum_over_classes_of_p_log_p_over_q():
+    first, second = torch.randn(5, 4), torch.randn(5, 4)
+    p, q = first.softmax(1), second.softmax(1)
+    torch.testing.assert_close(divergence_between(first, second), (p * (p / q).log()).sum(1).mean())
+
+
+def test_loss_is_clean_cross_entropy_plus_weighted_divergence(model):
+    trades = Trades(strength=6, eps=0.1, steps=3, step_size=0.05)
+    loss = trades.loss(model, batch(), START)
+    images, labels = batch().images, batch().labels
+    perturbed = trades._perturbed(model, batch())
+    p, q = model(images).softmax(1), model(perturbed).softmax(1)
+    clean = -p[torch.arange(8), labels].log().mean()
+    torch.testing.assert_close(loss.value, clean + 6 * (p * (p / q).log()).sum(1).mean())
+    torch.testing.assert_close(loss.parts["clean_loss"], clean)
+
+
+def test_without_penalty_it_is_natural_training(model):
+    loss = Trades(strength=0).loss(model, batch(), START)
+    torch.testing.assert_close(loss.value, nn.functional.cross_entropy(model(batch().images), batch().labels))
+
+
+def test_the_perturbation_stays_in_ball_and_box_and_beats_noise(model):
+    clean = batch().images
+    perturbed = Trades(eps=0.1, steps=10, step_size=0.05)._perturbed(model, batch())
+    assert (perturbed - clean).abs().max() <= 0.1 + 1e-6
+    assert perturbed.min() >= 0 and perturbed.max() <= 1
+    answer = model(clean)
+    noise = (torch.rand(clean.shape, generator=torch.Generator().manual_seed(2)) * 2 - 1) * 0.1
+    assert divergence_between(answer, model(perturbed)) > 4 * divergence_between(
+        answer, model((clean + noise).clamp(0, 1))
+    )
+
+
+def test_the_network_is_attacked_in_eval_mode_and_left_in_train_mode():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(36), nn.Linear(36, 3)).train()
+    Trades(steps=4).loss(model, batch(), START)
+    assert model.training
+    assert model[1].num_batches_tracked == 2, "the clean pass and the perturbed pass, and no attack step"
+
+
+def test_the_configuration_knows_it():
+    assert DEFENCES.parse({"name": "trades", "eps": "8/255"}) == Trades(eps=8 / 255)
