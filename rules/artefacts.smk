@@ -63,12 +63,16 @@ def artefact_specification(wildcards):
             "work": wildcards.work,
             "name": wildcards.artefact,
             "kind": "figure" if paths.is_figure(wildcards.artefact) else "table",
-            "title": entry.title,
+            "title": titled(wildcards.artefact, entry),
             "make": entry.make,
             "scale": wildcards.scale,
             **sources(wildcards.scale, wildcards.work, entry),
         }
     )
+
+
+def titled(artefact, entry):
+    return f"{paths.artefact_label(artefact)}: {entry.title}"
 
 
 def code_of(wildcards):
@@ -99,7 +103,7 @@ rule make_table:
     params:
         spec=artefact_specification,
         code=code_of,
-        title=lambda wildcards: artefact_entry(wildcards).title,
+        title=lambda wildcards: titled(wildcards.artefact, artefact_entry(wildcards)),
     message:
         "Making {wildcards.artefact} of {wildcards.work}"
     script:
@@ -130,7 +134,7 @@ rule make_figure:
     params:
         spec=artefact_specification,
         code=code_of,
-        title=lambda wildcards: artefact_entry(wildcards).title,
+        title=lambda wildcards: titled(wildcards.artefact, artefact_entry(wildcards)),
     message:
         "Drawing {wildcards.artefact} of {wildcards.work}"
     script:

@@ -59,7 +59,7 @@ def site_specification(wildcards):
             {
                 "name": artefact,
                 "kind": "figure" if paths.is_figure(artefact) else "table",
-                "title": entry.title,
+                "title": titled(artefact, entry),
                 "files": [
                     path.relative_to(paths.REPORTS / scale).as_posix()
                     for path in paths.artefact_files(scale, name, artefact)

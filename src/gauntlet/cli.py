@@ -80,7 +80,7 @@ def _list(catalogue: Catalogue) -> int:
                 0 if name.startswith("table-") else 1
             ]
             made = "made" if file.is_file() else "    "
-            print(f"  {made}  {file}  {entry.title}")
+            print(f"  {made}  {file}  {paths.artefact_label(name)}: {entry.title}")
         for name in work.content.models:
             file = paths.model_folder(catalogue.scale, catalogue.origins[name]) / "weights.safetensors"
             print(f"  {'made' if file.is_file() else '    '}  {file}")

@@ -5,6 +5,7 @@ checkpoints need few renamings.
 """
 
 from gauntlet.architectures import (
+    challenge_resnet,
     cnn,
     ensemble,
     pca_prefix,
@@ -16,6 +17,7 @@ from gauntlet.architectures import (
 )
 
 __all__ = [
+    "challenge_resnet",
     "cnn",
     "ensemble",
     "pca_prefix",

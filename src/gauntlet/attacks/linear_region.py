@@ -7,6 +7,7 @@ target class at a time are worked on together.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -31,6 +32,8 @@ class Search:
     """The state of all searches, one per start.
 
     Attributes:
+        image: position of the attacked image of each search, ``[P]``.
+        ends: image of another class that its segment leads to, ``[P, C, H, W]``.
         clean: attacked images ``[P, C, H, W]``.
         labels: their classes ``[P]``.
         classes: target classes in the order in which they are tried, ``[P, T]``.
@@ -42,6 +45,8 @@ class Search:
         explored: regions visited, duplicates left out, ``[P]``.
     """
 
+    image: Tensor
+    ends: Tensor
     clean: Tensor
     labels: Tensor
     classes: Tensor
@@ -107,16 +112,15 @@ class LinearRegion(WhiteBoxAttack):
         """
         attacked = correctly_classified(model, batch.images, batch.labels)
         images, labels = batch.images[attacked], batch.labels[attacked]
+        after: dict[int, Tensor] = {}
+
+        def record(number: int, search: Search) -> None:
+            if number in self.checkpoints:
+                after[number] = smallest(search.sizes, search.image, len(images))[0]
+
         references = batch.references or LabelledImages(batch.images, batch.labels)
-        starts = other_class_starts(model, images, labels, references, self.starts)
-        search = self._begin(model, images, labels, starts)
-        after = {0: _smallest(search.sizes, starts.image, len(images))[0]}
-        for number in range(self.regions if len(starts.image) else 0):
-            for rows in torch.arange(len(search.labels), device=images.device).split(self.at_once):
-                self._visit(model, search, rows, number, batch.generator)
-            if number + 1 in self.checkpoints:
-                after[number + 1] = _smallest(search.sizes, starts.image, len(images))[0]
-        sizes, best = _smallest(search.sizes, starts.image, len(images))
+        search = self.explore(model, images, labels, references, batch.generator, record)
+        sizes, best = smallest(search.sizes, search.image, len(images))
         found = (
             torch.where(per_image(sizes, images) < torch.inf, search.points[best], images)
             if len(best)
@@ -129,10 +133,38 @@ class LinearRegion(WhiteBoxAttack):
             if number in after
         }
         totals = [
-            _spread(torch.zeros_like(labels).index_add(0, starts.image, counter), attacked, len(batch))
+            _spread(torch.zeros_like(labels).index_add(0, search.image, counter), attacked, len(batch))
             for counter in (search.explored, search.solver_iterations, search.passes)
         ]
         return Perturbed(points, totals[1], totals[2] + 1, {"regions": totals[0], **columns})
+
+    def explore(
+        self,
+        model: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        references: LabelledImages,
+        generator: torch.Generator,
+        watch: Callable[[int, Search], None],
+    ) -> Search:
+        """Search from every start.
+
+        Args:
+            model: the classifier.
+            images: correctly classified images ``[N, C, H, W]``.
+            labels: their classes ``[N]``.
+            references: images of other classes.
+            generator: source of randomness.
+            watch: called with the number of regions visited so far (from 0 on) and the state.
+        """
+        starts = other_class_starts(model, images, labels, references, self.starts)
+        search = self._begin(model, images, labels, starts)
+        watch(0, search)
+        for number in range(self.regions if len(starts.image) else 0):
+            for rows in torch.arange(len(search.labels), device=images.device).split(self.at_once):
+                self._visit(model, search, rows, number, generator)
+            watch(number + 1, search)
+        return search
 
     def _begin(self, model: Classifier, images: Tensor, labels: Tensor, starts: Starts) -> Search:
         clean, classes = images[starts.image], labels[starts.image]
@@ -144,7 +176,7 @@ class LinearRegion(WhiteBoxAttack):
         order = logits.argsort(1, descending=True)[:, : tried[self.target_classes]]
         sizes = lengths(starts.points - clean, "l2")
         seen = torch.zeros(len(clean), self.regions, dtype=torch.long, device=clean.device)
-        search = Search(clean, classes, order, starts.points, sizes, seen)
+        search = Search(starts.image, starts.ends, clean, classes, order, starts.points, sizes, seen)
         search.passes += 120
         return search
 
@@ -260,13 +292,13 @@ def _first_misclassified(
     return found, first
 
 
-def _smallest(sizes: Tensor, image: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def smallest(sizes: Tensor, image: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return each image's smallest size (infinite without starts) and which start has it, ``[count]``."""
-    smallest = torch.full((count,), torch.inf, device=sizes.device).scatter_reduce(0, image, sizes, "amin")
+    least = torch.full((count,), torch.inf, device=sizes.device).scatter_reduce(0, image, sizes, "amin")
     position = torch.arange(len(sizes), device=sizes.device)
-    is_best = sizes == smallest[image]
+    is_best = sizes == least[image]
     best = torch.zeros(count, dtype=torch.long, device=sizes.device)
-    return smallest, best.index_put((image[is_best],), position[is_best]) if len(sizes) else best[:0]
+    return least, best.index_put((image[is_best],), position[is_best]) if len(sizes) else best[:0]
 
 
 def _spread(values: Tensor, attacked: Tensor, count: int) -> Tensor:

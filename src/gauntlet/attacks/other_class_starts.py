@@ -24,11 +24,13 @@ class Starts:
         image: position of the attacked image, ``[P]``.
         target: class of the image the segment leads to, ``[P]``.
         points: adversarial points, ``[P, C, H, W]``.
+        ends: the images that the segments lead to, ``[P, C, H, W]``.
     """
 
     image: Tensor
     target: Tensor
     points: Tensor
+    ends: Tensor
 
 
 @torch.no_grad()
@@ -64,11 +66,12 @@ def other_class_starts(
             ends.append(nearest)
     if not image:
         nobody = labels[:0]
-        return Starts(nobody, nobody, images[:0])
+        return Starts(nobody, nobody, images[:0], images[:0])
     order = torch.cat(image).argsort(stable=True)
     index = torch.cat(image)[order]
-    points = _boundary_points(model, images[index], labels[index], torch.cat(ends)[order])
-    return Starts(index, torch.cat(target)[order], points)
+    reached = torch.cat(ends)[order]
+    points = _boundary_points(model, images[index], labels[index], reached)
+    return Starts(index, torch.cat(target)[order], points, reached)
 
 
 def _nearest_correct(

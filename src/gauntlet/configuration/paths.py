@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 RESULTS = Path("results")
@@ -62,3 +63,13 @@ def work_page(scale: str, work: str) -> Path:
 def index_page(scale: str) -> Path:
     """Front page of a scale."""
     return REPORTS / scale / "index.html"
+
+
+def artefact_label(artefact: str) -> str:
+    """Write an artefact's name as a work would: ``figure-4-9-first-tensor`` is Figure 4.9 (first tensor)."""
+    kind, *parts = artefact.split("-")
+    number = list(itertools.takewhile(lambda part: part[0].isdigit(), parts))
+    words = " ".join(parts[len(number) :])
+    return " ".join(
+        filter(None, [kind.capitalize(), ".".join(number), f"({words})" if number and words else words])
+    )
