@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gauntlet.configuration import Catalogue, paths
 from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
 from gauntlet.planning.availability import Available, needed_splits
-from gauntlet.planning.cost import evaluation_work, split_size, training_work
+from gauntlet.planning.cost import Arithmetic, evaluation_work, split_size, training_work
 
 
 @dataclass
@@ -16,18 +16,18 @@ class Plan:
     """A run before it starts.
 
     Attributes:
-        trainings: GPU hours of each training that can be done and is not.
+        trainings: arithmetic of each training that can be done and is not.
         imports: checkpoints to import.
-        evaluations: GPU hours of each evaluation, by ``work/evaluation``.
+        evaluations: arithmetic of each evaluation, by ``work/evaluation``.
         artefacts: number of artefacts that can be made.
         disk_bytes: estimate of what data sets, weights and tables will take.
         missing: resources that cannot be had, with the reason.
         blocked: artefacts and claims that cannot be made, by work and missing resource.
     """
 
-    trainings: dict[str, float] = field(default_factory=dict)
+    trainings: dict[str, Arithmetic] = field(default_factory=dict)
     imports: list[str] = field(default_factory=list)
-    evaluations: dict[str, float] = field(default_factory=dict)
+    evaluations: dict[str, Arithmetic] = field(default_factory=dict)
     artefacts: int = 0
     disk_bytes: float = 0.0
     missing: dict[str, str] = field(default_factory=dict)
@@ -35,20 +35,19 @@ class Plan:
 
     def lines(self) -> Iterator[str]:
         """Write the plan for a reader."""
-        training, evaluation = sum(self.trainings.values()), sum(self.evaluations.values())
-        yield f"{len(self.trainings)} trainings, {hours(training)}"
+        yield f"{len(self.trainings)} trainings: {hours(self.trainings.values())}"
         yield f"{len(self.imports)} checkpoints to import"
-        yield f"{len(self.evaluations)} evaluations, {hours(evaluation)}"
+        yield f"{len(self.evaluations)} evaluations: {hours(self.evaluations.values())}"
         skipped = {
             (work, name) for work, by in self.blocked.items() for names in by.values() for name in names
         }
         yield f"{self.artefacts} artefacts can be made; {len(skipped)} artefacts and claims cannot"
         yield f"disk: about {self.disk_bytes / 2**30:.1f} GiB"
-        costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1])[:10]
+        costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1].flops)[:10]
         if costly:
             yield ""
-            yield "The costliest jobs (estimates for one GPU):"
-            yield from (f"  {hours(cost):>16}  {name}" for name, cost in costly)
+            yield "The costliest jobs:"
+            yield from (f"  {name}: {hours([arithmetic])}" for name, arithmetic in costly)
         if self.missing:
             yield ""
             yield "Missing here, and what is skipped for it (the report says so too):"
@@ -72,14 +71,12 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
         if catalogue.models[name].checkpoint is not None:
             plan.imports.append(name)
         else:
-            plan.trainings[name] = training_work(catalogue, name).gpu_hours
+            plan.trainings[name] = training_work(catalogue, name)
     for work in catalogue.works.values():
         for name in work.content.evaluations:
             done = paths.evaluation_file(catalogue.scale, work.name, name).is_file()
             if not done and not available.evaluation(work.name, name):
-                plan.evaluations[f"{work.name}/{name}"] = evaluation_work(
-                    catalogue, work.name, name
-                ).gpu_hours
+                plan.evaluations[f"{work.name}/{name}"] = evaluation_work(catalogue, work.name, name)
         entries: dict[str, ArtefactEntry | ClaimEntry] = {**work.content.artefacts, **work.content.claims}
         for name, entry in entries.items():
             lacks = available.lacking(work.name, entry)
@@ -90,6 +87,14 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
     return plan
 
 
-def hours(value: float) -> str:
-    """Write a number of GPU hours, in minutes where it is short."""
-    return f"{value:.1f} GPU hours" if value >= 1 else f"{60 * value:.1f} GPU minutes"
+def hours(jobs: Iterable[Arithmetic]) -> str:
+    """Write what jobs take on one GPU, and on two CPU cores, from their arithmetic alone."""
+    jobs = list(jobs)
+    gpu, cpu = sum(job.gpu_hours for job in jobs), sum(job.cpu_hours for job in jobs)
+    return f"about {_duration(gpu)} on a GPU, {_duration(cpu)} on two CPU cores"
+
+
+def _duration(hours: float) -> str:
+    if hours >= 48:
+        return f"{hours / 24:.0f} days"
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
