@@ -20,7 +20,7 @@ full: $(ENV)/ready                ## the reproduction at the published size
 	$(SNAKEMAKE) --config scale=full $(if $(DATA),data_root=$(DATA))
 
 test: $(ENV)/ready                ## unit and workflow tests
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: $(ENV)/ready                ## what CI checks besides the tests
 	$(RUN)/ruff check .
