@@ -26,6 +26,7 @@ from gauntlet.attacks import (
     sign_hunter,
     sparsefool,
     square,
+    watermark,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "sign_hunter",
     "sparsefool",
     "square",
+    "watermark",
 ]
