@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+
+
+def gaps(accuracies: np.ndarray) -> np.ndarray:
+    """Return each attack's robust accuracy minus the lowest of all attacks in the setting, ``[..., attacks]``."""
+    difference: np.ndarray = accuracies - accuracies.min(-1, keepdims=True)
+    return difference
 
 
 def difference_to_best(accuracies: pd.DataFrame) -> pd.DataFrame:
