@@ -1,0 +1,186 @@
+"""Drawings: Figures 2.1 (convolution), 2.2 (pooling), 2.7 (distillation) and 2.8 (rectifying network)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.reporting.style import new_figure
+
+IMAGE = np.array(
+    [[0, 0, 1, 1, 0, 0], [0, 1, 2, 2, 1, 0], [1, 2, 3, 3, 2, 1],
+     [1, 2, 3, 3, 2, 1], [0, 1, 2, 2, 1, 0], [0, 0, 1, 1, 0, 0]]
+)  # fmt: skip
+"""A small grey image: a blurred spot."""
+
+KERNEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+"""Answers to brightness that rises from left to right."""
+
+PLACE = (1, 0)
+"""The output that is worked out in the drawing: row, column."""
+
+
+def figure_2_1(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.1: how a convolution layer computes one output."""
+    windows = np.lib.stride_tricks.sliding_window_view(IMAGE, KERNEL.shape)
+    output = np.einsum("yxij,ij->yx", windows, KERNEL)
+    row, column = PLACE
+    canvas, panels = new_figure(3, panel_height=2.5)
+    _draw_grid(panels[0, 0], IMAGE, "input", (row, column, 3, 3))
+    _draw_grid(panels[0, 1], KERNEL, "kernel", None)
+    _draw_grid(panels[0, 2], output, "output", (row, column, 1, 1))
+    terms = " ".join(
+        f"{weight:+d}·{value}"
+        for weight, value in zip(KERNEL.ravel(), windows[row, column].ravel(), strict=True)
+        if weight
+    )
+    canvas.supxlabel(f"{terms} = {output[row, column]}", fontsize=9)
+    return Figure(
+        canvas,
+        _cells({"input": IMAGE, "kernel": KERNEL, "output": output}),
+        "A convolution layer multiplies the kernel with the part of the input under it and adds up; then the kernel "
+        "moves on. Shaded: one output and what it is computed from.",
+    )
+
+
+def figure_2_2(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.2: how max pooling computes."""
+    blocks = IMAGE.reshape(3, 2, 3, 2).swapaxes(1, 2)
+    pooled = blocks.max(axis=(2, 3))
+    row, column = PLACE
+    canvas, panels = new_figure(2, width=5, panel_height=2.5)
+    _draw_grid(panels[0, 0], IMAGE, "input", (2 * row, 2 * column, 2, 2))
+    _draw_grid(panels[0, 1], pooled, "largest of each 2×2 block", (row, column, 1, 1))
+    return Figure(
+        canvas,
+        _cells({"input": IMAGE, "output": pooled}),
+        "Max pooling keeps the largest value of every block. Shaded: one block and its output.",
+    )
+
+
+def _draw_grid(
+    axes: Axes, values: NDArray[np.int64], title: str, shaded: tuple[int, int, int, int] | None
+) -> None:
+    """Draw numbers in squares; ``shaded`` is row, column, height and width of what is marked."""
+    height, width = values.shape
+    if shaded is not None:
+        top, left, rows, columns = shaded
+        axes.add_patch(
+            Rectangle((left, top), columns, rows, facecolor="#bcd7cd", edgecolor="0.1", linewidth=1.6)
+        )
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(column + 0.5, row + 0.5, str(value), ha="center", va="center", fontsize=8)
+    axes.hlines(np.arange(height + 1), 0, width, color="0.6", linewidth=0.5)
+    axes.vlines(np.arange(width + 1), 0, height, color="0.6", linewidth=0.5)
+    axes.set(xlim=(-0.1, width + 0.1), ylim=(height + 0.1, -0.1), aspect="equal")
+    axes.set_title(title, loc="center")
+    axes.set_axis_off()
+
+
+def _cells(grids: Mapping[str, NDArray[np.int64]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"grid": name, "row": row, "column": column, "value": int(value)}
+            for name, grid in grids.items()
+            for (row, column), value in np.ndenumerate(grid)
+        ]
+    )
+
+
+def figure_2_7(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.7: defensive distillation."""
+    boxes = {
+        "images": (0.1, 0.5, "training\nimages $x$"),
+        "labels": (0.38, 0.88, "labels $y$"),
+        "first": (0.38, 0.5, "first network $F$\nsoftmax at\ntemperature $T$"),
+        "soft": (0.65, 0.88, "soft labels\n$F(x)$"),
+        "second": (0.65, 0.5, "second network $F^d$\nsame design,\nsame $T$"),
+        "use": (0.91, 0.5, "defended\nclassifier,\n$T = 1$"),
+        "copy": (0.38, 0.1, "the same images"),
+    }
+    arrows = [
+        ("images", "first", ""),
+        ("labels", "first", ""),
+        ("first", "soft", ""),
+        ("soft", "second", ""),
+        ("images", "copy", ""),
+        ("copy", "second", ""),
+        ("second", "use", ""),
+    ]
+    return _flow(
+        boxes,
+        arrows,
+        "Defensive distillation: a first network, trained at a high temperature, labels the images anew with its "
+        "probabilities; a second one of the same design learns from these.",
+    )
+
+
+def figure_2_8(inputs: ArtefactInputs) -> Figure:
+    """Figure 2.8: the perturbation rectifying network."""
+    boxes = {
+        "input": (0.08, 0.5, "image"),
+        "prn": (0.31, 0.78, "rectifying\nnetwork"),
+        "difference": (0.31, 0.22, "difference of\noutput and input"),
+        "detector": (0.58, 0.22, "detector"),
+        "switch": (0.58, 0.62, "pass on the\nrectified image\nor the original"),
+        "classifier": (0.87, 0.62, "classifier"),
+    }
+    arrows = [
+        ("input", "prn", ""),
+        ("input", "difference", ""),
+        ("prn", "difference", ""),
+        ("difference", "detector", ""),
+        ("detector", "switch", "perturbed\nor not"),
+        ("prn", "switch", ""),
+        ("input", "switch", ""),
+        ("switch", "classifier", ""),
+    ]
+    return _flow(
+        boxes,
+        arrows,
+        "A perturbation rectifying network in front of a classifier: a detector looks at what the network changed; "
+        "where it finds a perturbation, the classifier gets the rectified image, otherwise the original.",
+    )
+
+
+def _flow(
+    boxes: Mapping[str, tuple[float, float, str]], arrows: Sequence[tuple[str, str, str]], caption: str
+) -> Figure:
+    """Draw boxes (centre and text) and labelled arrows between them."""
+    canvas, panels = new_figure(width=7, panel_height=2.9)
+    axes = panels[0, 0]
+    drawn = {
+        name: axes.text(
+            x, y, text, ha="center", va="center", fontsize=8.5,
+            bbox={"boxstyle": "round,pad=0.5", "facecolor": "#f3f1ea", "edgecolor": "0.3"},
+        )
+        for name, (x, y, text) in boxes.items()
+    }  # fmt: skip
+    for start, end, label in arrows:
+        (x, y, _), (to_x, to_y, _) = boxes[start], boxes[end]
+        axes.annotate(
+            "", (to_x, to_y), (x, y),
+            arrowprops={"arrowstyle": "-|>", "color": "0.25", "linewidth": 1,
+                        "patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch(),
+                        "shrinkA": 1, "shrinkB": 1},
+        )  # fmt: skip
+        if label:
+            axes.text((x + to_x) / 2 + 0.015, (y + to_y) / 2, label, fontsize=7.5, va="center", color="0.3")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_axis_off()
+    frame = pd.DataFrame(
+        [{"from": _line(boxes[start]), "to": _line(boxes[end]), "label": label.replace("\n", " ")}
+         for start, end, label in arrows]
+    )  # fmt: skip
+    return Figure(canvas, frame, caption)
+
+
+def _line(box: tuple[float, float, str]) -> str:
+    return box[2].replace("\n", " ")
