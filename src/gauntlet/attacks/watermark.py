@@ -25,8 +25,8 @@ Opacity = Annotated[float, Field(gt=0, le=1)]
 class Watermark(Attack):
     """Blend a white mark into the image at random places and opacities; keep the best of them.
 
-    The network is asked for its scores only. An image leaves with the first mark that fools it; otherwise it
-    keeps the mark under which its true class has the least probability.
+    The network is asked for its scores only. An image leaves with the first marks that fool it; otherwise it
+    keeps the mark under which its true class leads by the least.
 
     Settings:
         cell: pixels per side of each of the mark's five by five cells.
@@ -59,17 +59,15 @@ class Watermark(Attack):
                 break
             count = min(self.at_once, self.budget - start)
             marked = self._marked(batch.images[rows], count, batch.generator)
-            labels = batch.labels[rows, None].expand(-1, count)
+            labels = batch.labels[rows, None, None].expand(-1, count, 1)
             logits = model(marked.flatten(0, 1)).unflatten(0, (len(rows), count))
-            confidence = logits.softmax(-1).gather(2, labels[..., None]).squeeze(2)
-            # A mark that fools the network comes before every one that does not.
-            fooling = logits.argmax(-1) != labels
-            value, best = (confidence - fooling.to(confidence)).min(1)
+            lead = logits.gather(2, labels) - logits.scatter(2, labels, -torch.inf).amax(2, keepdim=True)
+            value, best = lead.squeeze(2).min(1)
             queries[rows] += count
             better = value < least[rows]
             images[rows[better]] = marked[better, best[better]]
             least[rows[better]] = value[better]
-            rows = rows[~fooling.any(1)]
+            rows = rows[value >= 0]
         return Perturbed(images, queries - 1, queries, targets=None)
 
     def _marked(self, images: Tensor, count: int, generator: torch.Generator) -> Tensor:

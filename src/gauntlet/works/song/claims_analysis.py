@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, equals
+from gauntlet.reporting.claims import Decision, Verdict, all_of, at_most, direction, equals
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.statistics import share_difference
 from gauntlet.works.song.formulas import mapped_gradient, robustness_gradient
@@ -31,6 +31,7 @@ def c13(inputs: ArtefactInputs) -> Verdict:
 
 def _earlier(where: str, epoch: float, reference: float) -> Verdict:
     """Decide whether one training is there first; in the same epoch, neither is."""
+    decision: Decision
     if epoch == reference:
         decision, relation = "inconclusive", "in the same epoch as"
     elif epoch < reference:
@@ -39,7 +40,7 @@ def _earlier(where: str, epoch: float, reference: float) -> Verdict:
         decision, relation = "contradicted", "not before"
     reached = "never" if np.isnan(epoch) else f"in epoch {epoch:.0f}"
     return Verdict(
-        decision,  # type: ignore[arg-type]
+        decision,
         f"At {where} the generalized loss gets to 95 % of the original's final accuracy {reached}, {relation} the "
         f"original loss (epoch {reference:.0f}).",
         {f"epoch at {where}, generalized": epoch, f"epoch at {where}, original": reference},
