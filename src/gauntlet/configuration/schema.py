@@ -95,6 +95,9 @@ def _loosen(node: Any) -> Any:
     loose |= {key: node[key] for key in ("const", "enum", "default") if key in node}
     if "properties" in node:
         loose["properties"] = {name: _by_scale(_loosen(entry)) for name, entry in node["properties"].items()}
+    for entries in ("items", "additionalProperties"):
+        if isinstance(node.get(entries), Mapping):
+            loose[entries] = _by_scale(_loosen(node[entries]))
     return loose
 
 

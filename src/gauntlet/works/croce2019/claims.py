@@ -13,7 +13,7 @@ import numpy as np
 from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, equals, not_testable
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.resampling import bootstrap, holds_in_resamples
-from gauntlet.reporting.statistics import paired_share_difference, share, share_difference
+from gauntlet.reporting.statistics import Interval, paired_share_difference, share, share_difference
 from gauntlet.works.croce2019.accuracies import OURS, Attacked, attacked_models, named
 from gauntlet.works.croce2019.summary import gaps
 
@@ -137,9 +137,9 @@ def c5(inputs: ArtefactInputs) -> Verdict:
     )
 
 
-def _between(first: Attacked, second: Attacked, attack: str, eps: float) -> tuple[float, float, float]:
+def _between(first: Attacked, second: Attacked, attack: str, eps: float) -> Interval:
     one, two = first.stands(attack, eps), second.stands(attack, eps)
-    return tuple(share_difference(one.sum(), len(one), two.sum(), len(two)))
+    return share_difference(one.sum(), len(one), two.sum(), len(two))
 
 
 def c6(inputs: ArtefactInputs) -> Verdict:
@@ -307,7 +307,7 @@ def c19(inputs: ArtefactInputs) -> Verdict:
         names = _columns(models)
         short, long = names.index("CW-10k"), names.index("CW-100k")
         estimate = bootstrap(
-            lambda sample, short=short, long=long: np.abs(  # type: ignore[misc]
+            lambda sample, short=short, long=long: np.abs(
                 sample.mean(0)[:, short] - sample.mean(0)[:, long]
             ).max(),
             standing_of(models),
