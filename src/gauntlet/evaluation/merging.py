@@ -27,7 +27,7 @@ def merge_shards(shards: Sequence[Path], output: Path) -> None:
         **manifests[0],
         "seconds": round(sum(entry["seconds"] for entry in manifests), 3),
         "procedure_seconds": {
-            name: round(sum(entry["procedure_seconds"][name] for entry in manifests), 3)
+            name: sum(entry["procedure_seconds"][name] for entry in manifests)
             for name in manifests[0]["procedure_seconds"]
         },
         "peak_memory_mb": max(entry["peak_memory_mb"] for entry in manifests),

@@ -206,7 +206,7 @@ def _write_shard(
         shard_rows=table.num_rows,
         selection={"samples": len(selection), "skipped": selection.skipped.tolist()},
         procedure_seconds={
-            name: round(sum(_seconds(piece) for piece in pieces), 3) for name, pieces in by_procedure.items()
+            name: sum(_seconds(piece) for piece in pieces) for name, pieces in by_procedure.items()
         },
         dataset=images.manifest.get("source"),
     )
