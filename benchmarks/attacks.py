@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 
 import torch
+from _measuring import seconds
 from torch import nn
 from torch.nn import functional as F
 
@@ -64,18 +63,6 @@ def bare_passes(model: nn.Module, batch: Batch, passes: int) -> None:
     for _ in range(passes):
         leaf = batch.images.detach().requires_grad_()
         torch.autograd.grad(F.cross_entropy(model(leaf), batch.labels, reduction="sum"), leaf)
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cpu":
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-    torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    work()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
-from torch import nn
+from _measuring import Sizes, seconds
 
 from gauntlet.certification.certify import Certify
 from gauntlet.contracts import ARCHITECTURES, Batch
@@ -37,32 +35,6 @@ NETWORKS = {
     "ResNet-20, 32x32x3": ({"name": "resnet_cifar", "depth": 20}, (3, 32, 32)),
     "ResNet-110, 32x32x3": ({"name": "resnet_cifar", "depth": 110}, (3, 32, 32)),
 }
-
-
-class Sizes(nn.Module):
-    """Remembers the sizes of the batches that a network is asked for."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.seen: list[int] = []
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.seen.append(len(images))
-        return self.network(images)
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Time ``work``; on a GPU with the queue empty before and after."""
-    if device.type == "cpu":
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def main() -> None:

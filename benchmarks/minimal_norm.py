@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from attacks import seconds
+from _measuring import seconds
 from torch import nn
 
 from gauntlet.attacks.daa import Daa

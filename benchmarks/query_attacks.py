@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
+from _measuring import Sizes, seconds
 from torch import Tensor, nn
 
 from gauntlet.attacks.bandits import Bandits
@@ -74,31 +73,6 @@ def attacks(budget: int) -> list[QueryAttack]:
         SignOPT(eps=EPS, budget=budget),
         HopSkipJump(eps=EPS, budget=budget),
     ]
-
-
-class Sizes(nn.Module):
-    """Remembers the sizes of the passes that a network is asked for."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.seen: list[int] = []
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.seen.append(len(images))
-        return self.model(images)
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cpu":
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def attack_rows(attack: QueryAttack, model: nn.Module, batch: Batch, rows: slice) -> None:
