@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.runtime.tables import with_manifest
 
-PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "chen2021"
 LIMIT = 10_000
 TUNING = 20
 
@@ -200,28 +199,6 @@ def _write(folder: Path, world: World, name: str) -> EvaluationResult:
 
 
 @pytest.fixture
-def published() -> Callable[..., pd.DataFrame]:
-    """Return a function that reads published numbers as an artefact gets them."""
-
-    def read(*files: str) -> pd.DataFrame:
-        return pd.concat(
-            [pd.read_csv(PUBLISHED / file).assign(file=file) for file in files], ignore_index=True
-        )
-
-    return read
-
-
-@pytest.fixture
 def world() -> World:
     """The world in which every claim holds."""
     return World()
-
-
-@pytest.fixture
-def inputs() -> Callable[..., ArtefactInputs]:
-    """Return a function that builds the inputs of an artefact or a claim."""
-
-    def build(**parts: Any) -> ArtefactInputs:
-        return ArtefactInputs(work="chen2021", name="made-up", scale="demo", **parts)
-
-    return build

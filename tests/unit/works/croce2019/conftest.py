@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.runtime.tables import with_manifest
 
-PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "croce2019"
 RESTARTS = {"PGD-1": 1, "PGD-1k": 10, "PGD-10k": 100}
 PROCEDURES = {"CW-10k": "cw-10k", "CW-100k": "cw-100k", "DF": "deepfool", "ours": "lra"}
 ATTACKS = {
@@ -158,28 +157,6 @@ def _write(folder: Path, world: World, name: str) -> EvaluationResult:
         strip = np.tile(np.linspace(0, 1, 4 * 6, dtype=np.float32), (6, 1, 4, 1))
         np.savez(path.with_suffix(".npz"), clean=strip[..., :4], path=strip)
     return EvaluationResult(path)
-
-
-@pytest.fixture
-def published() -> Callable[..., pd.DataFrame]:
-    """Return a function that reads published numbers as an artefact gets them."""
-
-    def read(*files: str) -> pd.DataFrame:
-        return pd.concat(
-            [pd.read_csv(PUBLISHED / file).assign(file=file) for file in files], ignore_index=True
-        )
-
-    return read
-
-
-@pytest.fixture
-def inputs() -> Callable[..., ArtefactInputs]:
-    """Return a function that builds the inputs of an artefact or a claim."""
-
-    def build(**parts: Any) -> ArtefactInputs:
-        return ArtefactInputs(work="croce2019", name="made-up", scale="demo", **parts)
-
-    return build
 
 
 @pytest.fixture

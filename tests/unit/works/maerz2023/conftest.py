@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.measures.gradient_similarity import cosine_column
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.runtime.tables import with_manifest
 from gauntlet.works.maerz2023.observations import (
     ALL_SCHEMES,
@@ -202,28 +202,6 @@ def _write(folder: Path, world: World, name: str, similarity: bool) -> Evaluatio
 
 
 @pytest.fixture
-def published() -> Callable[..., pd.DataFrame]:
-    """Return a function that reads published numbers as an artefact gets them."""
-
-    def read(*files: str) -> pd.DataFrame:
-        return pd.concat(
-            [pd.read_csv(PUBLISHED / file).assign(file=file) for file in files], ignore_index=True
-        )
-
-    return read
-
-
-@pytest.fixture
 def world() -> World:
     """The world in which every claim holds."""
     return World()
-
-
-@pytest.fixture
-def inputs() -> Callable[..., ArtefactInputs]:
-    """Return a function that builds the inputs of an artefact or a claim."""
-
-    def build(**parts: Any) -> ArtefactInputs:
-        return ArtefactInputs(work="maerz2023", name="made-up", scale="demo", **parts)
-
-    return build

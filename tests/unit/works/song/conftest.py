@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.runtime.tables import with_manifest
 
-PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "song"
 IMAGES = 100
 SIX = ("gaussian", "gaussian-ld", "consistency", "ours", "ensemble", "macer")
 SIGMAS = (0.25, 0.5)
@@ -31,28 +29,6 @@ SHARES = {
     "gaussian": 0.2,
 }
 SHARES_AT_HALF = SHARES | {"macer": 0.45, "gaussian-ld": 0.35}
-
-
-@pytest.fixture
-def published() -> Callable[..., pd.DataFrame]:
-    """Return a function that reads published numbers as an artefact gets them."""
-
-    def read(*files: str) -> pd.DataFrame:
-        return pd.concat(
-            [pd.read_csv(PUBLISHED / file).assign(file=file) for file in files], ignore_index=True
-        )
-
-    return read
-
-
-@pytest.fixture
-def inputs() -> Callable[..., ArtefactInputs]:
-    """Return a function that builds the inputs of an artefact or a claim."""
-
-    def build(**parts: Any) -> ArtefactInputs:
-        return ArtefactInputs(work="song", name="made-up", scale="demo", **parts)
-
-    return build
 
 
 @pytest.fixture
