@@ -14,6 +14,7 @@ from torch import Tensor
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
 from gauntlet.attacks.gradients import aimed_at
 from gauntlet.attacks.library_network import LibraryNetwork, library_seed, mean_per_image
+from gauntlet.attacks.minimal_norm import changed_pixels
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
 from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
 from gauntlet.values import Radius, parse_number
@@ -120,7 +121,8 @@ class FoolboxAttack(WhiteBoxAttack):
 
     An image on which it fails keeps its clean pixels. The columns ``queries`` and ``backward_passes`` count
     passes through the network per image; Foolbox takes the whole batch through every step, so that the count
-    is the batch's mean, rounded up, and ``iterations`` the same as the backward passes.
+    is the batch's mean, rounded up, and ``iterations`` the same as the backward passes. The column ``pixels``
+    counts changed pixels (``l0`` counts changed entries).
 
     Settings:
         attack: a name in ``BASELINES``.
@@ -202,7 +204,7 @@ class FoolboxAttack(WhiteBoxAttack):
             images,
             iterations=backward,
             queries=mean_per_image(counted.forward_images, batch.labels),
-            columns={"backward_passes": backward},
+            columns={"backward_passes": backward, "pixels": changed_pixels(images - batch.images)},
             targets=targets,
         )
 

@@ -91,6 +91,9 @@ class PrimalDual(WhiteBoxAttack):
     Settings:
         steps: iterations T of one run; all of them are spent.
         step_size: first learning rate of r, on pixel scale; it falls linearly to one percent.
+        step_sizes: candidates for ``step_size``, if any. Each makes one run, and the one that fools most
+            images of the batch, and among these the one with the smallest mean, is taken: its run is the
+            first restart. Columns ``step_size`` (the choice) and ``<norm>_at_<candidate>``.
         restarts: runs from random starts; the smallest perturbation counts.
         start_radius: each entry of the start is uniform in [-start_radius, start_radius].
         dual_step_size: learning rate of the logarithm of the dual variables.
@@ -106,6 +109,7 @@ class PrimalDual(WhiteBoxAttack):
 
     steps: PositiveInt = 500
     step_size: Radius = 0.1
+    step_sizes: tuple[Radius, ...] = ()
     restarts: PositiveInt = 1
     start_radius: Radius = 0.5
     dual_step_size: float = 0.1
@@ -127,54 +131,92 @@ class PrimalDual(WhiteBoxAttack):
     @property
     def cost(self) -> Cost:
         """One forward and one backward pass per step, and one forward pass to judge the last point."""
-        runs = self.restarts + self.fine_tune
+        runs = self._runs
         return Cost(forward=runs * (self.steps + 1) + 1, backward=runs * self.steps)
+
+    @property
+    def _runs(self) -> int:
+        return self.restarts + self.fine_tune + max(0, len(self.step_sizes) - 1)
 
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
         """Play all restarts; images of the batch that are misclassified already stay as they are."""
         attacked = correctly_classified(model, batch.images, batch.labels)
         images, labels = batch.images[attacked], batch.labels[attacked]
         best = Best.none_yet(images)
-        after = {0: best.sizes}
+        after, rate, tried = {0: best.sizes}, self.step_size, dict[float, Tensor]()
+        if self.step_sizes:
+            rate, best, tried = self._choose(model, images, labels, batch.generator)
+            after[1] = best.sizes
+        done = len(after) - 1
         together = max(1, SIDE_BY_SIDE // max(1, len(images)))
-        for first in range(0, self.restarts if len(images) else 0, together):
+        for first in range(done, self.restarts if len(images) else 0, together):
             count = min(together, self.restarts - first)
             for number, found in enumerate(
-                self._restart(model, images, labels, count, batch.generator), first + 1
+                self._restart(model, images, labels, count, batch.generator, rate), first + 1
             ):
                 best.update(found.sizes < torch.inf, found.points, found.sizes, found.weights)
                 after[number] = best.sizes
         if self.fine_tune and len(images):
-            found = self._fine_tune(model, images, labels, best)
+            found = self._fine_tune(model, images, labels, best, rate)
             best.update(found.sizes < torch.inf, found.points, found.sizes, found.weights)
         points = batch.images.index_copy(0, attacked, best.points)
         points = settle(model, batch.images, batch.labels, points)
-        runs = torch.zeros_like(batch.labels).index_fill(0, attacked, self.restarts + self.fine_tune)
+        runs = torch.zeros_like(batch.labels).index_fill(0, attacked, self._runs)
+        zeros = torch.zeros(len(batch), device=points.device)
         columns = {
-            f"{self.minimized}_after_{number}": torch.zeros(len(batch), device=points.device).index_copy(
-                0, attacked, after[min(number, max(after))]
-            )
+            f"{self.minimized}_after_{number}": zeros.index_copy(0, attacked, after[min(number, max(after))])
             for number in self.checkpoints
         }
+        if self.step_sizes:
+            columns["step_size"] = torch.full_like(zeros, rate)
+            columns |= {
+                f"{self.minimized}_at_{candidate:g}": zeros.index_copy(0, attacked, sizes)
+                for candidate, sizes in tried.items()
+            }
         if self.minimized == "l0":
             columns["pixels"] = changed_pixels(points - batch.images)
         return Perturbed(points, runs * self.steps, runs * (self.steps + 1) + 1, columns)
 
+    def _choose(
+        self, model: Classifier, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[float, Best, dict[float, Tensor]]:
+        """Run once with every candidate; returns the best step size, its run and the sizes of all."""
+        if len(images) == 0:
+            nobody = Best.none_yet(images)
+            return self.step_sizes[0], nobody, dict.fromkeys(self.step_sizes, nobody.sizes)
+        runs = {
+            candidate: self._restart(model, images, labels, 1, generator, candidate)[0]
+            for candidate in self.step_sizes
+        }
+
+        def fails_and_mean(candidate: float) -> tuple[int, float]:
+            found = runs[candidate].sizes.isfinite()
+            return int((~found).sum()), float(runs[candidate].sizes[found].mean())
+
+        chosen = min(runs, key=fails_and_mean)
+        return chosen, runs[chosen], {candidate: run.sizes for candidate, run in runs.items()}
+
     def _restart(
-        self, model: Classifier, images: Tensor, labels: Tensor, count: int, generator: torch.Generator
+        self,
+        model: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        count: int,
+        generator: torch.Generator,
+        rate: float,
     ) -> list[Best]:
         """Play ``count`` restarts side by side; returns one result per restart."""
         clean = images.repeat(count, *[1] * (images.dim() - 1))
         noise = torch.rand(clean.shape, generator=generator, device=clean.device)
         start = clean + self.start_radius * (2 * noise - 1)
         weight = torch.full((len(clean),), self.initial_weight, device=clean.device)
-        found = self._play(model, clean, labels.repeat(count), start, weight, (1.0, 0.01))
+        found = self._play(model, clean, labels.repeat(count), start, weight, (rate, 0.01 * rate))
         parts = zip(*(part.chunk(count) for part in (found.points, found.sizes, found.weights)), strict=True)
         return [Best(*part) for part in parts]
 
-    def _fine_tune(self, model: Classifier, images: Tensor, labels: Tensor, best: Best) -> Best:
+    def _fine_tune(self, model: Classifier, images: Tensor, labels: Tensor, best: Best, rate: float) -> Best:
         weight = torch.where(best.sizes < torch.inf, best.weights, self.initial_weight)
-        return self._play(model, images, labels, best.points, weight, (0.01, 0.001))
+        return self._play(model, images, labels, best.points, weight, (0.01 * rate, 0.001 * rate))
 
     def _play(
         self,
@@ -193,13 +235,13 @@ class PrimalDual(WhiteBoxAttack):
             labels: true classes ``[N]``.
             start: first points; clipped to the image box here.
             weight: first weight of the norm, ``[N]``.
-            rates: first and last step size, as shares of ``step_size``.
+            rates: first and last step size.
         """
         best, dual = Best.none_yet(clean), Dual(weight, self.dual_step_size, self.averaging)
         move = self.mover(clean)
         points = start.clamp(0, 1)
         for step in range(self.steps):
-            rate = self.step_size * (rates[1] + (rates[0] - rates[1]) * (1 - step / self.steps))
+            rate = rates[1] + (rates[0] - rates[1]) * (1 - step / self.steps)
             points = points.requires_grad_()
             logits = model(points)
             (gradient,) = torch.autograd.grad(margins(logits, labels).clamp(min=0).sum(), points)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
+from gauntlet.attacks.minimal_norm import perturbation_sizes
 from gauntlet.attacks.primal_dual import PDGD, PDPGD
 from gauntlet.contracts import PROCEDURES
 
@@ -121,6 +124,49 @@ def test_an_image_that_nothing_fools_comes_back_clean_without_success(batch_of):
     outcome = PDPGD(norm="linf", steps=20).run(constant, batch_of(images, torch.zeros(2, dtype=torch.long)))
     assert not outcome.columns["success"].any()
     torch.testing.assert_close(outcome.images, images)
+
+
+def test_the_candidate_with_the_smallest_mean_is_taken_and_its_run_is_the_first_restart(affine_problem):
+    model, batch = affine_problem(images=6, shape=(1, 10, 10))
+    candidates = (0.001, 0.5, 1.0)
+    attack = PDPGD(norm="l1", steps=150, step_sizes=candidates, restarts=2, checkpoints=(1, 2))
+    columns = attack.run(model, batch).columns
+    tried = {size: columns[f"l1_at_{size:g}"] for size in candidates}
+    fooled = {size: sizes for size, sizes in tried.items() if sizes.isfinite().all()}
+    best = min(fooled, key=lambda size: float(fooled[size].mean()))
+    assert columns["step_size"].tolist() == pytest.approx([best] * 6)
+    torch.testing.assert_close(columns["l1_after_1"], tried[best])
+    assert (columns["l1_after_2"] <= columns["l1_after_1"]).all()
+    assert columns["iterations"].tolist() == [4 * 150] * 6
+
+
+def test_candidates_are_recorded_where_nothing_is_attacked(affine_problem, batch_of):
+    model, batch = affine_problem(images=2, shape=(1, 4, 4))
+    wrong = batch_of(batch.images, torch.ones(2, dtype=torch.long))
+    columns = PDGD(steps=5, step_sizes=(0.1, 0.5)).run(model, wrong).columns
+    assert columns["l2_at_0.1"].tolist() == columns["l2_at_0.5"].tolist() == [0.0, 0.0]
+
+
+ALL_NORMS = [PDGD] + [partial(PDPGD, norm=norm) for norm in ("linf", "l2", "l1", "l0")]
+
+
+@pytest.mark.parametrize("kind", ALL_NORMS)
+def test_the_result_is_never_larger_than_an_adversarial_start_and_lies_in_the_box(kind, affine_problem):
+    """One step from a start that is adversarial already: the start is what there is to beat."""
+    model, batch = affine_problem(images=40, shape=(1, 4, 4))
+    state = batch.generator.get_state()
+    attack = kind(steps=1, step_size=1.0, start_radius=0.9)
+    outcome = attack.run(model, batch)
+    batch.generator.set_state(state)
+    noise = torch.rand(batch.images.shape, generator=batch.generator)
+    start = (batch.images + 0.9 * (2 * noise - 1)).clamp(0, 1)
+    adversarial = model(start).argmax(1) != batch.labels
+    sizes = perturbation_sizes(start - batch.images, attack.minimized)
+    assert 5 < adversarial.sum() < 40
+    assert (outcome.columns[attack.minimized] <= sizes + 1e-5)[adversarial].all()
+    assert outcome.columns["success"][adversarial].all()
+    assert outcome.images.min() >= 0
+    assert outcome.images.max() <= 1
 
 
 def test_perturbed_images_lie_in_the_box_and_pixels_are_counted(affine_problem):
