@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.inputs import ArtefactInputs
@@ -46,9 +47,11 @@ def _curves(inputs: ArtefactInputs, methods: Mapping[str, str], caption: str) ->
         for number, (method, name) in enumerate(methods.items()):
             found = certificates(inputs, method, sigma)
             curve = certified_curve(found, reach=4 * sigma)
+            # Beyond the first radius without an image all curves would lie upon each other.
+            shown = curve[curve["certified_accuracy"].shift(1, fill_value=1) > 0]
             axes.plot(
-                curve["radius"],
-                curve["certified_accuracy"],
+                shown["radius"],
+                shown["certified_accuracy"],
                 label=name,
                 markevery=(number, 12),
                 drawstyle="steps-pre",
@@ -63,12 +66,14 @@ def _curves(inputs: ArtefactInputs, methods: Mapping[str, str], caption: str) ->
             xlim=(0, 4 * sigma),
             ylim=(0, 1),
         )
-        axes.set_title(f"$\\sigma$ = {sigma:g}", loc="center")
+        axes.set_title(f"$\\sigma$ = {sigma:.2f}", loc="center")
+    panels[0, 0].plot([], [], label="printed", **PUBLISHED)
     shared_legend(canvas, panels[0, 0], columns=4)
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True)[["sigma", "model", "radius", "certified_accuracy"]],
-        f"{caption}; {provenance(found)}. Crosses: the printed values, in the colour of their curve.",
+        f"{caption}; {provenance(found)}. Crosses: the printed values (100,000 draws), in the colour of their "
+        "curve.",
         notes=("The dotted line is the largest radius that the number of draws can certify.",),
     )
 
@@ -103,7 +108,8 @@ def figure_5_2(inputs: ArtefactInputs) -> Figure:
             axes.plot(epochs, curve, label=name, markevery=max(1, len(curve) // 10), **look(number))
             frames.append(pd.DataFrame({"sigma": sigma, "loss": name, "epoch": epochs, "accuracy": curve}))
         axes.set(xlabel="epoch")
-        axes.set_title(f"$\\sigma$ = {sigma:g}", loc="center")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(f"$\\sigma$ = {sigma:.2f}", loc="center")
     panels[0, 0].set(ylabel="test accuracy under noise")
     shared_legend(canvas, panels[0, 0])
     return Figure(

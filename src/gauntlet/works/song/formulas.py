@@ -45,13 +45,13 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
     panels = {
         "unmodified": robustness_gradient(p),
         f"threshold {THRESHOLD}": np.where(kept, robustness_gradient(p), 0.0),
-        f"soft mapping, threshold {THRESHOLD}": np.where(kept, mapped_gradient(p), 0.0),
+        f"mapped, threshold {THRESHOLD}": np.where(kept, mapped_gradient(p), 0.0),
     }
     canvas, grid = new_figure(3, panel_height=2.4, letters=True)
     for axes, (name, gradient) in zip(grid[0], panels.items(), strict=True):
         axes.plot(p, gradient, marker="", color=look(0)["color"])
         axes.set_title(name, loc="center")
-        axes.set(xlabel="smoothed probability of the true class", xlim=(0, 1), ylim=(0, None))
+        axes.set(xlabel="probability of the true class", xlim=(0, 1), ylim=(0, None))
     grid[0, 1].set(ylim=(0, 60))
     grid[0, 0].set(yscale="log", ylim=(1, None), ylabel="gradient of the robustness term")
     frame = pd.concat(
@@ -65,7 +65,7 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
         canvas,
         frame,
         "Derivative of the certified radius in units of sigma: by the smoothed probability (a, b) and by the logit "
-        "behind a soft mapping (c).",
+        "behind a soft mapping (c), here the logistic function.",
         notes=(
             "Scales differ: (a) is logarithmic, (b) is cut off at 60. The derivative grows towards 0 as well, but the "
             "term counts for correctly classified images only. At 0.99 the derivative is 37.5 and at 0.999 it is 297; "
@@ -166,14 +166,10 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
                 linewidth=1.6 if ratio == RATIOS[0] else 0.7,
                 label=f"{name}, {ratio:g}-fold",
             )
-    before.set(
-        xlim=(-12, 12), ylim=(0, 0.65), xlabel="input, in units of the class distance a", ylabel="probability"
-    )
+    before.set(xlim=(-12, 12), ylim=(0, 0.65), xlabel="input, in units of a", ylabel="probability")
     before.set_title("before noise", loc="center")
     before.legend()
-    after.set(
-        xlim=(-12, 12), ylim=(0, 0.24), xlabel="input, in units of the class distance a", ylabel="density"
-    )
+    after.set(xlim=(-12, 12), ylim=(0, 0.24), xlabel="input, in units of a", ylabel="density")
     after.set_title("after noise", loc="center")
     after.legend(title="noise variance", ncols=2, fontsize=6.5)
     return Figure(

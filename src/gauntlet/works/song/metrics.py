@@ -93,6 +93,21 @@ def largest_radius(sigma: float, n: int, alpha: float) -> float:
     return float(sigma * ndtri(alpha ** (1.0 / n)))
 
 
+def dissent_allowed(radius: float, sigma: float, n: int, alpha: float) -> float:
+    """Return how much of the dissent that a radius allows is left to n draws, between 0 and 1.
+
+    A radius r needs the probability ``p = Phi(r / sigma)``, so without sampling error a share ``1 - p`` of the votes
+    may dissent. Of n votes fewer may: the Clopper-Pearson bound of the others must still reach p.
+    """
+    from scipy.special import ndtr
+    from scipy.stats import binom
+
+    dissent = float(ndtr(-radius / sigma))
+    # The bound reaches p where that many votes or more have at most the probability alpha under p.
+    needed = binom.isf(alpha, n, 1.0 - dissent) + 1
+    return max(n - float(needed), 0.0) / n / dissent
+
+
 def _right(frame: pd.DataFrame) -> NDArray[np.bool_]:
     return (frame["prediction"] == frame["label"]).to_numpy()
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
 from gauntlet.reporting.statistics import Interval, mean, paired_difference, paired_share_difference, share
-from gauntlet.works.song.metrics import earned_radii, largest_radius
+from gauntlet.works.song.metrics import dissent_allowed, earned_radii, largest_radius
 
 METHODS = {
     "ours": "Ours",
@@ -30,6 +30,9 @@ METHODS = {
 """The rows of Table 5.1, in its order, under the names that it prints."""
 
 SIGMAS = (0.25, 0.5)
+LEAST_DISSENT = 0.5
+"""Below this share of the dissenting votes that a radius allows, the number of draws decides about the accuracy."""
+
 RADII = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 """The columns of Table 5.1 after ACR and ACC."""
 
@@ -63,6 +66,11 @@ class Certificates:
     def limit(self) -> float:
         """The largest radius that unanimous votes certify."""
         return largest_radius(self.settings["sigma"], self.settings["n"], self.settings["alpha"])
+
+    def limited(self, radius: float) -> bool:
+        """Say whether the number of draws costs a certificate at a radius most of the dissent it allows."""
+        settings = self.settings
+        return dissent_allowed(radius, settings["sigma"], settings["n"], settings["alpha"]) < LEAST_DISSENT
 
     @cached_property
     def earned(self) -> NDArray[np.float64]:
@@ -116,17 +124,15 @@ class TrainingCost:
     """What one training took.
 
     Attributes:
-        seconds: wall-clock time of all epochs, measurements left out.
+        epoch_seconds: wall-clock time of each epoch, measurements left out.
         memory: peak memory in GiB: the GPU's where there was one, else the whole process'.
         device: where it ran.
-        epochs: passes over the training images.
         images: training images.
     """
 
-    seconds: float
+    epoch_seconds: NDArray[np.float64]
     memory: float
     device: str
-    epochs: int
     images: int
 
     @property
@@ -135,19 +141,39 @@ class TrainingCost:
         return self.device.startswith("cuda")
 
     @property
-    def seconds_per_image(self) -> float:
-        """Seconds per training image and epoch."""
-        return self.seconds / (self.epochs * self.images)
+    def seconds(self) -> float:
+        """Time of all epochs, each taken to last as long as the median one, so that a stalled one does not count."""
+        return float(self.epochs * np.median(self.epoch_seconds))
+
+    def time_over(self, other: TrainingCost, *, per_image: bool = False) -> Interval:
+        """Return the time of this training over that of another, with the range that the epochs' times span.
+
+        The range goes from the 5 % quantile of one to the 95 % quantile of the other and back.
+
+        Args:
+            other: the training to compare with.
+            per_image: compare the time per training image and epoch instead.
+        """
+        first, second = (
+            np.quantile(cost.epoch_seconds, (0.5, 0.05, 0.95))
+            * (1 / cost.images if per_image else cost.epochs)
+            for cost in (self, other)
+        )
+        return Interval(first[0] / second[0], first[1] / second[2], first[2] / second[1])
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training images."""
+        return len(self.epoch_seconds)
 
 
 def training_cost(inputs: ArtefactInputs, method: str, sigma: float) -> TrainingCost:
-    """Read what a model's training took from its manifest."""
+    """Read what a model's training took from its manifest and history."""
     manifest = training_manifest(inputs, method, sigma)
     return TrainingCost(
-        seconds=float(manifest["training_seconds"]),
+        epoch_seconds=inputs.history(model_name(method, sigma))["seconds"].to_numpy(dtype=float),
         memory=float(manifest["peak_memory_mb"]) / 1024,
         device=str(manifest["device"]),
-        epochs=int(manifest["specification"]["training"]["epochs"]),
         images=int(manifest["training_images"]),
     )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.inputs import ArtefactInputs
-from gauntlet.reporting.style import look, new_figure
+from gauntlet.reporting.style import look, new_figure, shared_legend
 from gauntlet.works.song.observations import SIGMAS
 
 PANELS = ((SIGMAS[0], 100, 500), (SIGMAS[1], 50, 450))
@@ -63,7 +63,7 @@ def figure_4_3(inputs: ArtefactInputs) -> Figure:
         frames.append(
             pd.DataFrame({"sigma": sigma, "direction": number, "variance": shown, "noise_variance": sigma**2})
         )
-    grid[0, 0].legend(ncols=2)
+    shared_legend(canvas, grid[0, 0])
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),
@@ -95,5 +95,5 @@ def table_principal_directions(inputs: ArtefactInputs) -> Table:
             "The work keeps directions above 1/5 of the noise variance in section 4.2 and above 1/10 in section 5.4, "
             "and does not say how many these are.",
         ),
-        decimals={"least variance": 5, "variance kept [%]": 1},
+        decimals={"sigma": 2, "tau": 2, "least variance": 5, "variance kept [%]": 1},
     )

@@ -76,7 +76,10 @@ def certificates_of(certified) -> Callable[..., dict[str, EvaluationResult]]:
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a model's manifest and history."""
+    """Return a function that writes a model's manifest and history.
+
+    ``stall`` is the factor by which every third epoch takes longer, from the second one on.
+    """
 
     def write(
         method: str,
@@ -86,20 +89,23 @@ def trained(tmp_path: Path) -> Callable[..., Path]:
         memory: float = 1024.0,
         device: str = "cuda (made-up)",
         epochs: int = 90,
-        curve: tuple[float, ...] = (0.5,),
+        curve: tuple[float, ...] | None = None,
+        stall: float = 1.0,
     ) -> Path:
         folder = tmp_path / f"song-{method}-{sigma:g}"
         folder.mkdir(exist_ok=True)
         manifest = {
-            "specification": {"training": {"epochs": epochs}},
-            "training_seconds": seconds,
             "training_images": 50_000,
             "test_images": 10_000,
             "peak_memory_mb": memory,
             "device": device,
         }
         (folder / "manifest.json").write_text(json.dumps(manifest))
-        pd.DataFrame({"noisy_test_accuracy": curve}).to_parquet(folder / "history.parquet")
+        accuracies = np.asarray(curve or [0.5] * epochs)
+        times = np.full(len(accuracies), seconds / len(accuracies))
+        times[1::3] *= stall
+        history = pd.DataFrame({"noisy_test_accuracy": accuracies, "seconds": times})
+        history.to_parquet(folder / "history.parquet")
         return folder
 
     return write
@@ -113,6 +119,7 @@ def costs_of(trained) -> Callable[..., dict[str, Path]]:
         hours: Mapping[str, float] | None = None,
         memory: Mapping[str, float] | None = None,
         device: str = "cuda (made-up)",
+        stall: float = 1.0,
     ) -> dict[str, Path]:
         times = {"gaussian": 0.5, "consistency": 2.1, "ours": 2.2, "ensemble": 5.8, "macer": 7.6} | (
             hours or {}
@@ -128,6 +135,7 @@ def costs_of(trained) -> Callable[..., dict[str, Path]]:
                 memory=1024 * sizes[method],
                 device=device,
                 epochs=150 if method == "macer" else 90,
+                stall=stall,
             )
             for method, time in times.items()
         }

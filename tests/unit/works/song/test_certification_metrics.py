@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr
 
+from gauntlet.certification.bounds import clopper_pearson_lower
 from gauntlet.works.song.metrics import (
     average_certified_radius,
     average_certified_radius_bounds,
     average_certified_radius_gain,
     certified_accuracy,
+    dissent_allowed,
     earned_radii,
     largest_radius,
 )
@@ -109,6 +112,20 @@ def test_the_bounds_hold_for_every_table_and_are_attained():
 @pytest.mark.parametrize(("sigma", "largest"), [(0.25, 0.953), (0.5, 1.906)])
 def test_the_largest_radius_of_the_published_sample_size(sigma, largest):
     assert largest_radius(sigma, 100_000, 0.001) == pytest.approx(largest, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("radius", "sigma", "n"), [(0.75, 0.25, 10_000), (0.75, 0.25, 100_000), (0.2, 0.5, 500)]
+)
+def test_the_allowed_dissent_is_what_the_bound_allows(radius, sigma, n):
+    """With that many dissenting votes the certified radius is reached, with one more it is not."""
+    dissent = round(dissent_allowed(radius, sigma, n, 0.001) * n * ndtr(-radius / sigma))
+    bounds = clopper_pearson_lower([n - dissent, n - dissent - 1], n, 0.001)
+    assert bounds[0] >= ndtr(radius / sigma) > bounds[1]
+
+
+def test_no_dissent_is_allowed_beyond_the_largest_radius():
+    assert dissent_allowed(largest_radius(0.25, 1000, 0.001) + 0.01, 0.25, 1000, 0.001) == 0
 
 
 def test_every_published_average_radius_lies_within_the_bounds_of_its_row():

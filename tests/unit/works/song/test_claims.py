@@ -73,6 +73,12 @@ def test_a_claim_about_cost_follows_the_manifests(name, costs_of, inputs):
     assert broken.decision == "contradicted", broken.reason
 
 
+@pytest.mark.parametrize("name", COSTS)
+def test_times_that_vary_from_epoch_to_epoch_decide_nothing(name, costs_of, inputs):
+    busy = costs_of(stall=30.0, device="cpu")
+    assert getattr(claims_cost, name)(inputs(settings=COSTS[name][0], models=busy)).decision == "inconclusive"
+
+
 @pytest.mark.parametrize(
     ("name", "memory"),
     [
