@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import truediv
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -13,15 +15,16 @@ Norm = Literal["linf", "l2", "l1"]
 ORDER: dict[str, float] = {"linf": float("inf"), "l2": 2.0, "l1": 1.0, "l0": 0.0}
 """The p of each norm's name."""
 
-_FRACTION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*")
+_FRACTION = re.compile(r"\s*(-?\d+(?:\.\d+)?)((?:\s*/\s*\d+(?:\.\d+)?)+)\s*")
 
 
 def parse_number(value: Any) -> Any:
-    """Turn ``"8/255"`` into its float; leave everything else as it is."""
+    """Turn ``"8/255"`` (or ``"8/255/10"``, from the left) into its float; leave everything else as it is."""
     if isinstance(value, str):
         match = _FRACTION.fullmatch(value)
-        if match and float(match[2]) != 0:
-            return float(match[1]) / float(match[2])
+        divisors = [float(part) for part in match[2].split("/")[1:]] if match else [0.0]
+        if match and all(divisors):
+            return reduce(truediv, divisors, float(match[1]))
     return value
 
 

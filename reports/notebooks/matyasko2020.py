@@ -1,0 +1,98 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Towards deep neural networks robust to adversarial examples
+#
+# Chapter 5 of Alexander Matyasko's doctoral thesis (Nanyang Technological University, 2020) looks for the smallest
+# perturbation that changes a network's decision. It makes a game of it: one player moves the perturbation, the other
+# raises the weight of the decision while it still stands, and lowers it once it has fallen. Both move at once, so that
+# no search over the weight is needed. Adam plays for the l2 norm (PDGD), proximal steps play for the norms that are not
+# smooth (PDPGD).
+
+# %% tags=["parameters"]
+work = "matyasko2020"
+scale = "demo"
+reports = "reports"
+
+# %%
+from gauntlet.reporting.narrative import Narrative
+
+page = Narrative(work, scale, reports)
+page.overview()
+
+# %% [markdown]
+# ## The attacked networks
+#
+# Two data sets, three networks each: naturally trained, and trained against perturbations in the l-infinity and the l2
+# ball.
+
+# %%
+page.show("table-5-text")
+
+# %% [markdown]
+# ## Ten digits
+#
+# What the smallest perturbations look like: spread thinly over the picture (l-infinity), smooth (l2), a few strokes
+# (l1), single pixels (l0).
+
+# %%
+page.show("figure-5-1")
+
+# %% [markdown]
+# ## MNIST: how small perturbations get
+#
+# Means are over the images that an attack succeeds on; an attack that fails on hard images looks better than it is.
+
+# %%
+page.show("table-5-1", "figure-5-curves")
+
+# %% [markdown]
+# ## MNIST: robust accuracies
+
+# %%
+page.show("table-5-2", "table-5-3", "table-5-4")
+
+# %% [markdown]
+# ## CIFAR-10
+
+# %%
+page.show("table-5-5")
+
+# %%
+page.show("table-5-6", "table-5-7", "table-5-8")
+
+# %% [markdown]
+# ## How the game was played
+
+# %%
+page.show("table-5-algorithms")
+
+# %% [markdown]
+# ## Everything else
+
+# %%
+page.others()
+
+# %% [markdown]
+# ## Verdicts
+
+# %%
+page.verdicts()
+
+# %% [markdown]
+# ## Make one of them again
+#
+# This command makes Table 5.1 again from its evaluations:
+
+# %%
+page.rerun("table-5-1")
