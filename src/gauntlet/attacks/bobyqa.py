@@ -49,6 +49,8 @@ class BOBYQA(ScoreAttack):
         block_index: how contrasts are assigned to blocks.
         noise: standard deviation of Gaussian noise that every query adds, in pixel scale: one draw from a
             smoothed classifier. Success then means that of the one noisy query.
+        confirmations: noisy draws, not charged, whose most frequent class says how the smoothed classifier
+            judges the final image; recorded as ``smoothed_prediction`` if there are any.
 
     Source: maerz2023, section 4.4, after Ughi et al. (2020); q, radii and schedule are those of the
     published code for 32 x 32 images.
@@ -64,6 +66,7 @@ class BOBYQA(ScoreAttack):
     last_radius: Radius = 1 / 3
     block_index: WeightOrder = "aligned"
     noise: Number = 0.0
+    confirmations: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         """Refuse a schedule that does not say when each level begins."""
@@ -77,7 +80,26 @@ class BOBYQA(ScoreAttack):
             )
 
     def search(self, search: ScoreSearch, rows: Tensor) -> None:
-        """Work through the sub-problems in lock-step."""
+        """Work through the sub-problems in lock-step, then ask the smoothed classifier about the results."""
+        self._descend(search, rows)
+        if self.confirmations:
+            search.findings.columns["smoothed_prediction"] = self._smoothed_prediction(search)
+
+    def _smoothed_prediction(self, search: ScoreSearch) -> Tensor:
+        """Return the class that most noisy draws of each final image get, int64 ``[N]``."""
+        images = search.findings.images
+        rows = torch.arange(len(images), device=images.device)
+        # No sub-problem of a search within the budget reaches these draws.
+        first = _DRAWS_PER_SUBPROBLEM * (self.budget + 1)
+        votes = torch.zeros(0)
+        for draw in range(first, first + self.confirmations):
+            noise = self.noise * search.streams.normal(rows, draw, tuple(images.shape[1:])).to(images.dtype)
+            logits = search.oracle.scores(images + noise, rows, charged=False)
+            votes = torch.zeros_like(logits, dtype=torch.int64) if draw == first else votes
+            votes.scatter_add_(1, logits.argmax(1, keepdim=True), torch.ones_like(rows)[:, None])
+        return votes.argmax(1)
+
+    def _descend(self, search: ScoreSearch, rows: Tensor) -> None:
         channels, height, width = search.clean.shape[1:]
         order = torch.empty(0, 0)
         level, position = -1, 0

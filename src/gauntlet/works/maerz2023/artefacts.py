@@ -1,4 +1,4 @@
-"""The result and set-up tables of chapter 4 (maerz2023, sections 4.2 to 4.4)."""
+"""The result and set-up tables of chapter 4 (maerz2023, sections 4.2 and 4.3)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,8 @@ from gauntlet.works.maerz2023.observations import (
 from gauntlet.works.maerz2023.published import (
     DEFENCES,
     PUBLISHED_EPS,
-    norm_name,
     only_value,
     radius_conditions,
-    records,
     scheme_conditions,
 )
 
@@ -232,71 +230,4 @@ def _quantiles(inputs: ArtefactInputs, cells: Sequence[tuple[str, str, int]], ca
             "of the released code's variant; ci_low and ci_high bound a 95 % bootstrap interval over images.",
         ),
         layout=side_by_side(frame, rows=["radius", "measured"], columns=["quantile"], decimals=decimals),
-    )
-
-
-def table_4_7(inputs: ArtefactInputs) -> Table:
-    """Table 4.7: the set-up of the BOBYQA tests."""
-    printed = inputs.published[inputs.published["file"] == "table_4_7.csv"]
-    recorded = inputs.published[inputs.published["file"] == "released_bobyqa_attacks.csv"]
-    rows = [
-        {
-            "defence": row["defence"],
-            "architecture": row["arch"],
-            "trained_on": row["train_on"],
-            "attack_norm": norm_name(row["attack_norm"]),
-            "attack_eps": row["attack_eps"],
-            "published_pairs": int(row["value"]),
-            "recorded_attacks": int(
-                (
-                    (recorded["defence"] == row["defence"]) & (recorded["attack_eps"] == row["attack_eps"])
-                ).sum()
-            ),
-        }
-        for row in records(printed)
-    ]
-    return Table(
-        pd.DataFrame(rows),
-        "Pairs of image and target class in the BOBYQA tests on CIFAR-10, as printed, beside the attacks "
-        "that the "
-        "author's released result files record.",
-        notes=(
-            "Pairs whose clean image is misclassified are skipped and not replaced, and restarted runs "
-            "recorded some "
-            "attacks twice; therefore the recorded numbers differ from 500.",
-        ),
-    )
-
-
-def table_4_8(inputs: ArtefactInputs) -> Table:
-    """Table 4.8: with which radius the models of the BOBYQA tests were trained."""
-    corrected = inputs.settings["corrected"]
-    rows = []
-    for row in records(inputs.published):
-        right = corrected[row["defence"]]
-        architecture = right["architecture"]
-        rows.append(
-            {
-                "defence": row["defence"],
-                "attack_eps": row["attack_eps"],
-                "training_norm": norm_name(row["train_p"]),
-                "training_eps": right["training_eps"][str(row["attack_eps"])],
-                "published_training_eps": row["training_eps_printed"],
-                "architecture": architecture,
-                "published_architecture": row["arch_printed"],
-                "agrees": architecture == row["arch_printed"]
-                and np.isclose(right["training_eps"][str(row["attack_eps"])], row["value"]),
-            }
-        )
-    return Table(
-        pd.DataFrame(rows),
-        "Training radius of the CIFAR-10 models per attack radius: what the checkpoints are, beside what "
-        "is printed. For "
-        "the smoothed models it is the l2 radius at which the model was the best certified one.",
-        notes=(
-            "The printed table exchanges the architectures of the R-FGSM and the smoothed model, and names "
-            "a MadryLab "
-            "checkpoint for 4/255 that does not exist: the runs used the one for 8/255.",
-        ),
-        decimals={"training_eps": 5},
     )

@@ -54,10 +54,10 @@ def _before_and_after(
     canvas, panels = new_figure(3, panel_height=2.9)
     left, middle, right = panels[0]
     true, predicted = int(clean["label"][row]), int(attacked["prediction"][row])
-    draw_image(left, before, f"clean\n{classes[true]}: {_percent(clean['confidence'][row])}")
+    draw_image(left, before, f"clean\n{classes[true]}: {percent(clean['confidence'][row])}")
     draw_image(
-        middle, after, f"attacked\n{classes[true]}: {_percent(attacked['confidence'][row])}, "
-        f"{classes[predicted]}: {_percent(attacked['prediction_confidence'][row])}",
+        middle, after, f"attacked\n{classes[true]}: {percent(attacked['confidence'][row])}, "
+        f"{classes[predicted]}: {percent(attacked['prediction_confidence'][row])}",
     )  # fmt: skip
     draw_difference(right, after - before, f"difference, ×{magnification(before, after):.3g}")
     canvas.suptitle(f"{what}, {NORM_SYMBOLS[settings['norm']]}, $\\epsilon$ = {number(settings['eps'])}")
@@ -110,7 +110,7 @@ def figure_4_8(inputs: ArtefactInputs) -> Figure:
     draw_image(
         grid[0, 0],
         before,
-        f"clean\n{classes[int(clean['label'][row])]}: {_percent(clean['confidence'][row])}",
+        f"clean\n{classes[int(clean['label'][row])]}: {percent(clean['confidence'][row])}",
     )
     grid[1, 0].set_axis_off()
     rows = []
@@ -121,7 +121,7 @@ def figure_4_8(inputs: ArtefactInputs) -> Figure:
         draw_image(
             grid[0, column], after,
             f"{NORM_SYMBOLS[settings['norm']]}, $\\epsilon$ = {number(settings['eps'])}\n"
-            f"{classes[int(found['prediction'][row])]}: {_percent(found['prediction_confidence'][row])}",
+            f"{classes[int(found['prediction'][row])]}: {percent(found['prediction_confidence'][row])}",
         )  # fmt: skip
         distortions = "\n".join(
             f"{NORM_SYMBOLS[norm]} distortion {found[norm][row]:.4g}" for norm in DISTORTIONS
@@ -176,5 +176,6 @@ def _classes(inputs: ArtefactInputs) -> Sequence[str]:
     return open_split(folder).classes
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """Write a probability in percent."""
     return f"{100 * probability:.2f} %"

@@ -305,6 +305,27 @@ def test_noisy_queries_differ_and_noise_off_is_exact(affine_problem, counted):
     assert noise.std().item() == pytest.approx(0.25, rel=0.1)
 
 
+def test_confirmations_ask_the_smoothed_classifier_about_the_final_image(batch_of):
+    """The middle of the range is a class of its own, too narrow for noise: one draw in 13 falls inside."""
+
+    class Narrow(torch.nn.Module):
+        def forward(self, images):
+            inside = (images.flatten(1)[:, 0] - 0.5).abs() < 0.01
+            return torch.stack([inside.float(), (~inside).float()], 1)
+
+    images = torch.tensor([0.5, 0.9]).view(2, 1, 1, 1).expand(-1, 1, 2, 2)
+    batch = replace(batch_of(images, torch.tensor([1, 1])), targets=torch.tensor([0, 0]))
+    attack = BOBYQA(eps=0.05, budget=8, grids=(1,), starts=(0,), noise=0.1, confirmations=40)
+    found = attack.perturb(Narrow(), batch)
+    # The first image is the target's without noise, and so is not attacked; the second stays out of reach.
+    assert found.columns["success_in_budget"][0]
+    assert found.columns["smoothed_prediction"].tolist() == [1, 1]
+    assert found.columns["uncharged_queries"].tolist() == [41, 41]
+    assert (found.queries <= 8).all()
+    without = replace(attack, confirmations=0).perturb(Narrow(), batch)
+    assert "smoothed_prediction" not in without.columns
+
+
 def test_a_schedule_that_does_not_fit_is_refused():
     for settings in ({"starts": (0, 1)}, {"starts": (1, 2, 4, 14, 28, 56)}, {"starts": (0, 1, 4, 4, 28, 56)}):
         with pytest.raises(ConfigurationError, match="schedule"):

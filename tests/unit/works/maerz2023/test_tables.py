@@ -114,36 +114,6 @@ def test_set_up_tables_count_what_was_attacked(world, evaluations, inputs, publi
     assert trained.loc["maerz-locus-linf-2", "published_training_eps"] == pytest.approx(2.5 / 255, abs=1e-9)
 
 
-def test_the_printed_set_up_of_the_black_box_tests_is_corrected(inputs, published):
-    settings = {
-        "corrected": {
-            "MadryLab": {
-                "architecture": "ResNet50",
-                "training_eps": dict.fromkeys(("3/255", "6/255", "9/255"), 8 / 255),
-            },
-            "LocusLab": {
-                "architecture": "PreAct ResNet18",
-                "training_eps": dict.fromkeys(("3/255", "6/255", "9/255"), 8 / 255),
-            },
-            "HadiSalman": {
-                "architecture": "ResNet110",
-                "training_eps": {"3/255": 0.375, "6/255": 0.625, "9/255": 1.0},
-            },
-        }
-    }
-    frame = artefacts.table_4_8(inputs(settings=settings, published=published("table_4_8.csv"))).frame
-    # Of the nine rows only two MadryLab rows are printed right.
-    assert frame.loc[frame["agrees"], ["defence", "attack_eps"]].values.tolist() == [
-        ["MadryLab", "6/255"],
-        ["MadryLab", "9/255"],
-    ]
-    pairs = artefacts.table_4_7(
-        inputs(published=published("table_4_7.csv", "released_bobyqa_attacks.csv"))
-    ).frame
-    assert pairs.loc[pairs["defence"] == "Natural", "recorded_attacks"].tolist() == [500, 500, 500]
-    assert pairs.loc[pairs["defence"] == "HadiSalman", "recorded_attacks"].tolist() == [248, 158, 153]
-
-
 def test_taxonomies_mark_one_value_per_dimension(inputs):
     for table, columns in ((taxonomy.table_1_1(inputs()), 2), (taxonomy.table_1_2(inputs()), 2)):
         marks = table.frame.set_index("dimension").iloc[:, 1:] == "×"
