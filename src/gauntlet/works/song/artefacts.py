@@ -189,8 +189,8 @@ def table_5_2(inputs: ArtefactInputs) -> Table:
             "intervals of the ratios (in the csv) are what the epochs span. Ratios carry over between machines as far "
             "as nothing else ran beside the trainings.",
             memory,
-            "The projection of Ours adds much to the time of a small network, as below full scale, and little to that of "
-            "ResNet-110.",
+            "The projection of Ours adds much to the time of a small network, as below full scale, and little to that "
+            "of ResNet-110.",
             "The work prints an ACR of 0.532 for the ensemble here and of 0.535 in Table 5.1.",
         ),
         layout=_mixed_decimals(
