@@ -13,7 +13,7 @@ from gauntlet.attacks.bobyqa_lifting import (
     draw_order,
     room,
 )
-from gauntlet.attacks.bobyqa_solver import Solver, first_points
+from gauntlet.attacks.bobyqa_solver import Solver, first_points, linear_driver
 from gauntlet.attacks.image_streams import ImageStreams
 from gauntlet.errors import ConfigurationError
 
@@ -212,6 +212,40 @@ def test_the_solver_asks_for_the_predicted_first_points():
         do_logging=False,
     )  # fmt: skip
     assert np.array_equal(np.stack(asked[:21]), first_points(start, 2 / 3))
+
+
+def test_one_system_chooses_the_point_that_the_library_chooses(monkeypatch):
+    """By the library's Lagrange polynomials no other point has more weight; equal weights may tie otherwise."""
+    from pybobyqa.controller import Controller
+
+    driver = linear_driver()
+    ours = driver.Controller.choose_point_to_replace
+    agree = []
+
+    def weight(control, d, k):
+        constant, gradient, _ = control.model.lagrange_polynomial(k)
+        distance = ((control.model.xpt(k) - control.model.xopt()) ** 2).sum()
+        return max(1.0, (distance / control.delta**2) ** 2) * abs(constant + gradient @ d)
+
+    def compare(control, d, skip_kopt=True):
+        for skip_best in (True, False):
+            chosen, error = ours(control, d, skip_best)
+            expected, _ = Controller.choose_point_to_replace(control, d, skip_best)
+            assert error is None
+            assert weight(control, d, chosen) == pytest.approx(weight(control, d, expected), rel=1e-9)
+            agree.append(chosen == expected)
+        return Controller.choose_point_to_replace(control, d, skip_kopt)
+
+    monkeypatch.setattr(driver.Controller, "choose_point_to_replace", compare)
+    generator = np.random.default_rng(0)
+    options = {"init.random_initial_directions": False, "init.random_directions_make_orthogonal": False}
+    for slopes in generator.normal(size=(40, 12)):
+        driver.solve(
+            lambda x, slopes=slopes: float(slopes @ x + np.sin(3 * x).sum() + x[0] * x[1]),
+            generator.uniform(-1, 1, 12), bounds=(-np.ones(12), np.ones(12)), npt=13, rhobeg=2 / 3,
+            rhoend=1 / 3, maxfun=20, user_params=options, do_logging=False,
+        )  # fmt: skip
+    assert len(agree) > 200 and np.mean(agree) > 0.9
 
 
 def test_solvers_side_by_side_give_what_they_give_alone():
