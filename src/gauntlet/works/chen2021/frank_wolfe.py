@@ -12,8 +12,8 @@ from gauntlet.reporting.comparison import PARENTHESES, beside_published
 from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
 from gauntlet.reporting.panels import draw_cdf
 from gauntlet.reporting.statistics import Interval, mean
-from gauntlet.reporting.style import PUBLISHED, new_figure, shared_legend
-from gauntlet.works.chen2021.layout import one_column_per_metric
+from gauntlet.reporting.style import new_figure, shared_legend
+from gauntlet.works.chen2021.layout import mark_published_ends, one_column_per_metric
 from gauntlet.works.chen2021.observations import (
     BLACK_BOX,
     WHITE_BOX,
@@ -54,7 +54,8 @@ def cell(keys: dict[str, Any], metric: str, interval: Interval) -> dict[str, Any
 
 
 def with_names(published: pd.DataFrame) -> pd.DataFrame:
-    """Give published rows the display names of their attacks."""
+    """Give published rows the display names of their attacks; leave out cells that hold a dash in print."""
+    published = published.dropna(subset="value")
     names = [
         attack_name(attack, variant)
         for attack, variant in zip(published["attack"], published["variant"], strict=True)
@@ -183,8 +184,8 @@ def figure_2_1(inputs: ArtefactInputs) -> Figure:
         inputs,
         BLACK_BOX,
         {name: ROLES[name.removeprefix("queries-")] for name in inputs.evaluations},
-        "Success rate of targeted black-box attacks after so many queries. Crosses: published end points "
-        "(the published curves themselves are not given in numbers).",
+        "Success rate of targeted black-box attacks after so many queries. Hollow markers: published end points; "
+        "the published curves themselves are not given in numbers.",
     )
 
 
@@ -212,12 +213,9 @@ def success_curves(
         dataset, _, model = role.partition(", ")
         ends = published[(published["dataset"] == dataset) & published["method"].isin(costs)]
         ends = ends[ends["model"].str.startswith(model)]
-        panel.plot(
-            [limit * 0.985] * len(ends),
-            ends["value"].astype(float),
-            **PUBLISHED,
-            label="published, at the limit",
-        )
+        heights = dict(zip(ends["method"], ends["value"].astype(float), strict=True))
+        label = f"published, at {ends['query_limit'].astype(int).max():,} queries"
+        mark_published_ends(panel, list(costs), heights, label)
         place = result.specification["dataset"]
         panel.set_title(role if place == dataset.lower().replace("-", "") else f"{role}'s role: {place}")
         panel.set(xlabel="queries", ylabel="success rate, %", ylim=(0, 103))
@@ -230,7 +228,7 @@ def success_curves(
                 }
             )
         )  # fmt: skip
-    shared_legend(canvas, axes.flat[0], columns=3)
+    shared_legend(canvas, axes.flat[0], columns=5)
     frame = pd.concat([each.dropna(axis="columns", how="all") for each in frames], ignore_index=True)
     return Figure(canvas, frame, f"{caption} {_samples(inputs, list(names))}", notes=_stand_in(inputs))
 

@@ -10,9 +10,9 @@ from gauntlet.reporting.comparison import PARENTHESES, beside_published
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.panels import draw_lines
 from gauntlet.reporting.statistics import mean
-from gauntlet.reporting.style import PUBLISHED, new_figure, shared_legend
+from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.works.chen2021.frank_wolfe import cell, success_curves, with_names
-from gauntlet.works.chen2021.layout import one_column_per_metric
+from gauntlet.works.chen2021.layout import mark_published_ends, one_column_per_metric
 from gauntlet.works.chen2021.metrics import (
     average_decision_boundary_distance,
     boundary_distances,
@@ -126,8 +126,8 @@ def figure_3_2(inputs: ArtefactInputs) -> Figure:
         inputs,
         CURVES,
         {name: PANELS[name] for name in inputs.evaluations},
-        "Success rate of untargeted hard-label attacks after so many queries. Crosses: published end points "
-        "(the published curves themselves are not given in numbers).",
+        "Success rate of untargeted hard-label attacks after so many queries. Hollow markers: published end points; "
+        "the published curves themselves are not given in numbers.",
     )
 
 
@@ -153,9 +153,10 @@ def figure_3_3(inputs: ArtefactInputs) -> Figure:
         (panels[0, 1], "robust_accuracy", "robust_accuracy_at_end", "robust accuracy, %"),
     ):
         draw_lines(axes, drawn, x="position", y=column, series="defence")
-        values = [end.get(published, np.nan) for end in ends]
-        axes.plot([drawn["position"].max()] * len(values), values, **PUBLISHED, label="published, at the end")
         axes.set(xscale="log", xlabel="RayS iterations (directions tried)", ylabel=label)
+        axes.set_xlim(1, drawn["position"].max())
+        heights = {str(end.name): end[published] for end in ends if published in end}
+        mark_published_ends(axes, [str(end.name) for end in ends], heights, "published, at the end")
         axes.set_ylim(bottom=0)
     panels[0, 0].set_ylim(0, 2.5 * float(drawn["adbd"].min() + drawn["eps"].max()))
     shared_legend(canvas, panels[0, 0], columns=3)

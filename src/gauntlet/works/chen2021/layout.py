@@ -1,12 +1,14 @@
-"""Lay comparisons out as the work's tables: one column per metric, each with its own number of digits."""
+"""The shapes of the work's tables and figures: one column per metric; published ends of curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from gauntlet.reporting.comparison import side_by_side
+from gauntlet.reporting.style import look
 
 
 def one_column_per_metric(
@@ -43,3 +45,22 @@ def one_column_per_metric(
             [column[1] if isinstance(column, tuple) else column for column in laid.columns]
         )
     return laid
+
+
+def mark_published_ends(axes: Axes, series: Sequence[str], ends: Mapping[str, float], label: str) -> None:
+    """Put the published end of each curve on the right edge, as a hollow marker of the curve's own kind.
+
+    Args:
+        axes: holds the curves, drawn in the order of ``series``.
+        series: their names.
+        ends: published heights by name; curves without one get no marker.
+        label: what the legend says of hollow markers.
+    """
+    edge = axes.get_xlim()[1]
+    hollow = {"linestyle": "none", "markerfacecolor": "white", "markeredgewidth": 1.3}
+    for number, name in enumerate(series):
+        if name in ends:
+            axes.plot(
+                [edge], [ends[name]], **{**look(number), **hollow}, markersize=7, zorder=5, clip_on=False
+            )
+    axes.plot([], [], marker="o", color="0.25", label=label, **hollow)

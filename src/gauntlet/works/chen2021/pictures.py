@@ -139,9 +139,9 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
             else "does not cross: drop"
         )
         axes.annotate(
-            f"{name}\n{verdict}",
+            f"{name}\n{verdict}" if name != "best" else verdict,
             end,
-            xytext=(0, 9 if end[1] > 0 else -26),
+            xytext=(0, 10 if end[1] > 0 else -28),
             textcoords="offset points",
             ha="center",
         )
@@ -155,7 +155,7 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
         )  # fmt: skip
     axes.add_patch(_circle(radius))
     axes.plot(0, 0, marker="*", color="0.1", ms=9)
-    axes.annotate("image", (0, 0), xytext=(-6, 8), textcoords="offset points", ha="right")
+    axes.annotate("image", (0, 0), xytext=(-8, -4), textcoords="offset points", ha="right", va="top")
     axes.set(
         xlim=(-3.6, 3.9),
         ylim=(-3.7, 3.7),
