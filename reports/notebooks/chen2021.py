@@ -1,0 +1,107 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Evaluating and understanding adversarial robustness
+#
+# Jinghui Chen's dissertation (UCLA, 2021) builds attacks that need less: fewer steps, fewer queries, or nothing but
+# the predicted class. The chapters shown here ask whether a Frank-Wolfe step serves an attacker better than a
+# projected one, and what a hard-label attack with hardly any settings says of defences that gradient attacks praise.
+#
+# Under each question stand the tables and figures drawn again, with the published numbers beside ours, and the
+# verdicts on what the work says.
+
+# %% tags=["parameters"]
+work = "chen2021"
+scale = "demo"
+reports = "reports"
+
+# %%
+from gauntlet.reporting.narrative import Narrative
+
+page = Narrative(work, scale, reports)
+page.overview()
+
+# %% [markdown]
+# ## The setting
+#
+# A small step along the sign of the gradient changes what a network sees. How an attacker finds such steps depends on
+# what the network shows: everything, its scores, or only the class it predicts.
+
+# %%
+page.show("figure-1-1", "figure-1-2")
+
+# %% [markdown]
+# ## Chapter 2: attacks without projection
+#
+# The Frank-Wolfe attack moves a share of the way to the vertex of the ball that the averaged gradient points at. Its
+# iterates are mixtures of points of the ball, so that nothing has to be projected, and each step also pulls back
+# towards the clean image. The work reports the same success as PGD in fewer steps and with smaller perturbations.
+
+# %%
+page.show("table-2-1", "table-2-2", "table-2-4")
+
+# %%
+page.verdicts("c1", "c2", "c3", "c4", "c5")
+
+# %% [markdown]
+# With estimated gradients the same step attacks a network through its scores. What counts here is the number of
+# queries.
+
+# %%
+page.show("table-2-3", "figure-2-1", "table-2-5")
+
+# %%
+page.verdicts("c6", "c7", "c8", "c9", "c10", "c11", "c12")
+
+# %% [markdown]
+# ## Chapter 3: only the predicted class
+#
+# RayS searches the corners of the cube of signs, flips blocks that get smaller, and drops most directions after a
+# single query.
+
+# %%
+page.show("figure-3-1")
+
+# %% [markdown]
+# On networks without defence the work reports more successes than any other hard-label attack, in fewer queries.
+
+# %%
+page.show("table-3-1", "table-3-2", "table-3-3", "table-3-4", "figure-3-2")
+
+# %%
+page.verdicts("c13", "c14", "c15", "c16", "c17", "c28")
+
+# %% [markdown]
+# Run without a radius, RayS measures how far the decision boundary is. On some published defences that distance, and
+# the robust accuracy it implies, is much smaller than gradient attacks suggest: they are falsely robust.
+
+# %%
+page.show("table-3-5", "table-3-6", "table-3-7", "table-3-8", "table-3-9", "figure-3-3")
+
+# %%
+page.verdicts("c18", "c19", "c20", "c21", "c22", "c23", "c24", "c25", "c26", "c27")
+
+# %% [markdown]
+# ## Everything else
+
+# %%
+page.others()
+
+# %% [markdown]
+# ## Make one of them again
+#
+# Each table and figure is one target. This command makes Table 3.1 again from its evaluation, and the evaluation first
+# if it is absent or a setting of its has changed:
+
+# %%
+page.rerun("table-3-1")
