@@ -91,8 +91,11 @@ page.show("figure-4-9", "figure-4-10", "figure-4-11")
 # %% [markdown]
 # ## Contribution 4: a black-box attack without derivatives
 #
-# BOBYQA fits quadratic models to the scores of the network on blocks of pixels. The curves show how many queries it
-# needs against an undefended network and three defended ones.
+# BOBYQA fits linear models to the scores of the network on blocks of pixels that get smaller by and by. The curves
+# show how many queries it needs to reach a target class on an undefended network and three defended ones; the
+# released lists of the work stand below. A smoothed network answers each query for one noisy draw. Two more numbers
+# tell what such a success is worth: how often the attack wins when the noise is left out, as in the work's runs, and
+# how many of the final images the smoothed classifier confirms by many draws.
 
 # %%
 page.show("table-4-7", "table-4-8", "figure-4-12", "figure-2-6")

@@ -111,12 +111,19 @@ def c20(inputs: ArtefactInputs) -> Verdict:
     verdict = _early(found, "salman", early, share)
     silent = _early(runs(inputs, NOISELESS), "salman", early, share)
     reason, numbers = verdict.reason, dict(verdict.numbers)
+    confirmed = sum(_confirmed(run) for (defence, _), run in found.items() if defence == "salman")
+    reason += f" The smoothed classifier itself, by many draws, gives {confirmed} of the final images to the target."
+    numbers["final images confirmed by the smoothed classifier"] = float(confirmed)
     for defence in ("natural", "madry", "locus"):
         numbers |= _early(found, defence, early, share).numbers
     if silent.decision != "not testable":
         reason += f" Asked without noise: {silent.reason}"
         numbers |= {f"{name}, without noise": value for name, value in silent.numbers.items()}
     return Verdict(verdict.decision, reason, numbers)
+
+
+def _confirmed(run: Run) -> int:
+    return int((run.pairs["smoothed_prediction"] == run.pairs.index.get_level_values("target")).sum())
 
 
 def _early(found: Found, defence: str, early: int, share: float) -> Verdict:

@@ -184,13 +184,13 @@ def test_table_4_7_counts_what_was_attacked(attacked, inputs, published):
     assert frame["recorded_attacks"].tolist() == [500] * 3 + [473] * 3 + [401] * 3 + [248, 158, 153]
     attacks = frame["published_attacked"].tolist()
     assert attacks == [500] * 3 + [455] * 3 + [392] * 3 + [176, 113, 99]
-    assert frame.loc[("MadryLab", "9/255"), "published"] == pytest.approx(54 / 455, abs=1e-5)
+    assert frame.loc[("MadryLab", "9/255"), "published_success"] == pytest.approx(54 / 455, abs=1e-5)
     assert len(table.layout) == 12
 
 
 def test_table_4_7_has_empty_cells_for_models_that_were_not_attacked(inputs, published):
     frame = black_box_artefacts.table_4_7(inputs(published=published(*FILES))).frame
-    assert frame["reproduced"].isna().all() and frame["published"].notna().all()
+    assert frame["reproduced"].isna().all() and frame["published_success"].notna().all()
 
 
 def test_figure_4_12_stands_beside_the_released_curves(attacked, inputs, published):
@@ -356,6 +356,15 @@ def test_ten_pairs_leave_claims_about_rare_successes_open(name, attacked, inputs
         inputs(settings=settings, evaluations=found, published=published("figure_4_12.csv"))
     )
     assert verdict.decision == "inconclusive", verdict.reason
+
+
+def test_successes_of_single_draws_are_told_from_those_of_the_smoothed_classifier(attacked, inputs):
+    """Of 2 + 3 + 3 successful pairs the odd ones, one at each radius, are confirmed."""
+    verdict = claims_black_box.c20(
+        inputs(settings={"early": 50, "share": 0.5}, evaluations=attacked(pairs=100))
+    )
+    assert verdict.numbers["final images confirmed by the smoothed classifier"] == 3
+    assert "of the 8 successes" in verdict.reason and "Asked without noise" in verdict.reason
 
 
 def test_early_successes_cannot_be_judged_without_any(attacked, inputs):
