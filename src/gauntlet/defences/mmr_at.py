@@ -17,6 +17,8 @@ from gauntlet.errors import ConfigurationError
 from gauntlet.values import NonNegativeInt, PositiveInt, Radius, Share
 
 DUAL_ORDER = {"linf": 1.0, "l2": 2.0}
+NO_SLOPE = 1e-6
+"""Dual norm of a gradient at or below which a value counts as constant (in single precision it is rounding)."""
 
 
 @DEFENCES.register
@@ -109,7 +111,8 @@ def boundary_distances(
 
     Returns:
         Distances of the units' hyperplanes ``[B, units]``; those of the decision boundaries ``[B, K - 1]``,
-        negative on the wrong side; the logits ``[B, K]``.
+        negative on the wrong side; the logits ``[B, K]``. What does not change with the image inside the
+        region has no hyperplane: its distance is infinite.
     """
     regions = Regions.at(model, images)
     batch, pixels = len(images), images[0].numel()
@@ -137,7 +140,8 @@ def boundary_distances(
     sums = torch.zeros_like(values)
     for columns in torch.arange(pixels, device=images.device).split(block):
         sums = sums + checkpoint(partial_sums, columns, use_reentrant=False)
-    norms = sums.clamp(min=1e-12) ** (1 / DUAL_ORDER[norm])
+    flat = sums <= NO_SLOPE ** DUAL_ORDER[norm]
+    norms = torch.where(flat, 1.0, sums) ** (1 / DUAL_ORDER[norm])
     units = values.shape[1] - logits.shape[1] + 1
-    distances = values / norms
+    distances = torch.where(flat, torch.inf, values / norms)
     return distances[:, :units].abs(), distances[:, units:], logits

@@ -89,6 +89,21 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_hinges(network, batch):
     assert network.training
 
 
+def test_a_network_whose_units_are_all_off_learns_its_classes_and_has_no_boundaries(network, batch):
+    """Constant logits have no gradient in the image: no distance may be divided by its norm."""
+    network[3].bias.data.fill_(-100)
+    region, decision, _ = boundary_distances(network, batch.images, batch.labels, "linf", 1000)
+    assert (region[:, :12] < torch.inf).any()
+    assert (decision == torch.inf).all()
+    attack = FirstOrder(norm="linf", eps=0.1, steps=1)
+    defence = MmrAt(norm="linf", strength=0.5, region_distance=0.2, decision_distance=0.2, attack=attack)
+    loss = defence.loss(network.train(), batch, Progress(epoch=0, epochs=1, step=0, steps=1))
+    loss.value.backward()
+    assert loss.value.item() < 10
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
+    assert network[5].bias.grad.abs().max() > 0
+
+
 def test_half_of_the_batch_is_attacked(network, batch):
     attack = FirstOrder(norm="linf", eps=0.2, steps=2)
     defence = MmrAt(norm="linf", strength=0.1, region_distance=0.2, decision_distance=0.2, attack=attack)

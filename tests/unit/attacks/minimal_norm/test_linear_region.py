@@ -71,6 +71,8 @@ def test_what_it_finds_is_adversarial_and_never_larger_than_the_start(plane, tar
     outcome = attack.run(model, attack_batch(images, references))
     assert outcome.columns["success"].all()
     assert (model(outcome.images).argmax(1) != references.labels[:12]).all()
+    assert outcome.images.min() >= 0
+    assert outcome.images.max() <= 1
     assert (outcome.columns["l2"] <= outcome.columns["l2_after_0"] * 1.0002).all()
     assert (outcome.columns["l2"] > distances - 1e-3).all()
     assert (outcome.columns["regions"] <= 12).all()

@@ -41,6 +41,41 @@ def test_a_misclassified_image_is_never_robust(world, columns, evaluations, inpu
     assert found["reproduced"].max() == 0.5
 
 
+@pytest.mark.parametrize(
+    ("table", "names", "attacks", "prefix"),
+    [
+        (2, MNIST, "six", "mnist"),
+        (3, ("gts-plain", "gts-l2-at", "gts-linf-at"), "six", "gts"),
+        (4, ("cifar-plain", "cifar-l2-at", "cifar-linf-at"), "six", "cifar"),
+        (5, ("provable-mnist-linf-kw", "provable-mnist-l2-kw"), "provable", "provable-mnist"),
+        (6, ("provable-cifar-linf-kw", "provable-cifar-l2-kw"), "provable", "provable-cifar"),
+        (7, ("large-plain", "large-linf-at"), "large", "large"),
+    ],
+)
+def test_the_accuracy_under_an_attack_that_minimizes_never_rises_with_the_radius(
+    table, names, attacks, prefix, world, columns, evaluations, inputs, published
+):
+    """Whatever an attack finds: here it fails on some images, and distances are drawn at random."""
+    results = evaluations(world, *names)
+    generator = np.random.default_rng(table)
+    for result in results.values():
+        result.frame["l2"] = generator.lognormal(0.3, 0.7, len(result.frame))
+        result.frame["success"] = generator.random(len(result.frame)) < 0.8
+        result.frame["correct"] = (generator.random(world.images) < 0.9)[result.frame["index"]]
+    settings = {"attacks": columns[attacks], "datasets": {prefix: "made-up"}}
+    frame = artefacts.accuracy_table(
+        inputs(settings=settings, evaluations=results, published=published(f"table_{table}.csv"))
+    ).frame
+    rows = frame[frame["reproduced"].notna() & ~frame["attack"].isin(["PGD-1", "PGD-1k", "PGD-10k"])]
+    clean = rows[rows["attack"] == artefacts.CLEAN].set_index("model")["reproduced"]
+    curves = rows[rows["eps"] > 0].sort_values("eps").groupby(["model", "attack"])["reproduced"]
+    assert len(curves) == len(names) * sum("procedure" in how for how in columns[attacks].values())
+    for (model, _), curve in curves:
+        assert curve.size == 5
+        assert clean[model] >= curve.iloc[0] > curve.iloc[-1]
+        assert curve.is_monotonic_decreasing
+
+
 def test_table_1_averages_the_differences_to_the_best(world, columns, evaluations, inputs, published):
     settings = {"attacks": columns["six"], "datasets": {"mnist": "MNIST"}}
     made = artefacts.table_1(
