@@ -74,8 +74,9 @@ def table_5_1(inputs: ArtefactInputs) -> Table:
         f"{provenance(models[SIGMAS[0], 'Ours'])}. {PARENTHESES}",
         notes=(
             *_limits(models.values()),
-            "MACER-150 trains for five thirds of the other methods' epochs at every scale. At scale small its robustness "
-            "term has a twelfth of the weight that Zhai et al. give it, with which the small network learns one answer.",
+            "MACER-150 trains for five thirds of the other methods' epochs at every scale. At scale small its "
+            "robustness term has a twelfth of the weight that Zhai et al. give it, with which the small network learns "
+            "to give one answer.",
             "At radius 1.00 and sigma 0.5 the printed 24.3 of Gaussian training is probably 23.4 with its digits "
             "exchanged.",
             "The printed row of Consistency lies below the public logs of its authors (ACR 0.552 and 0.720 on all "
