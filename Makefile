@@ -7,6 +7,9 @@ ENV := .venv
 RUN := $(ENV)/bin
 SNAKEMAKE := $(RUN)/snakemake --cores $(CORES)
 
+# Jobs are many and short: without compiled files each would compile every library that it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo small full test lint format bench plan report clean
 
 demo: $(ENV)/ready                ## every table and figure on embedded digits, in minutes
