@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def mark_published_ends(axes: Axes, series: Sequence[str], ends: Mapping[str, fl
         label: what the legend says of hollow markers.
     """
     edge = axes.get_xlim()[1]
-    hollow = {"linestyle": "none", "markerfacecolor": "white", "markeredgewidth": 1.3}
+    hollow: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgewidth": 1.3}
     for number, name in enumerate(series):
         if name in ends:
             axes.plot(
