@@ -71,19 +71,31 @@ def _interval(estimate: Any, low: Any, high: Any) -> Interval:
     return Interval(estimate[()], low[()], high[()])
 
 
-def share(
-    hits: ArrayLike, *, clusters: ArrayLike | None = None, level: float = LEVEL, seed: int = 0
-) -> Interval:
-    """Return the share of true entries: Wilson interval, or a bootstrap over ``clusters``.
+def share(hits: ArrayLike, *, clusters: ArrayLike | None = None, level: float = LEVEL) -> Interval:
+    """Return the share of true entries with its Wilson interval, at an effective size where rows share images.
+
+    The sample size is divided by the design effect: the variance of the share over clusters (linearized ratio
+    estimator) relative to that of as many independent entries, at least 1. Where all entries are equal and
+    the design effect unknown, each cluster counts once. Unlike a bootstrap the interval never collapses;
+    with one entry per cluster it is the plain Wilson interval.
 
     Args:
         hits: booleans ``[n]``.
         clusters: the image of each entry, where images have several.
+        level: confidence level.
     """
-    flags = np.asarray(hits, dtype=bool)
-    if clusters is None:
-        return wilson(flags.sum(), len(flags), level)
-    return mean(flags.astype(float), clusters=clusters, level=level, seed=seed)
+    flags, groups = _checked(np.asarray(hits, dtype=bool), clusters)
+    size = len(flags)
+    number = len(np.unique(groups))
+    if number == size:
+        return wilson(flags.sum(), size, level)
+    rate = flags.mean()
+    effective = float(number)
+    if 0 < rate < 1 and number > 1:
+        residuals = np.bincount(groups, weights=flags - rate)
+        variance = number / (number - 1) * float(residuals @ residuals) / size**2
+        effective = size / max(variance * size / (rate * (1 - rate)), 1.0)
+    return wilson(rate * effective, effective, level)
 
 
 def mean(
@@ -164,21 +176,32 @@ def paired_difference(
     return mean(one - two, clusters=clusters, level=level, resamples=resamples, seed=seed)
 
 
-def paired_share_difference(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
+def paired_share_difference(
+    first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None, level: float = LEVEL
+) -> Interval:
     """Return the difference of two shares over the same images, with Newcombe's score interval.
 
     The Wilson bounds of both shares are combined with the correlation of the pairs (Newcombe 1998, Statistics
-    in Medicine 17:2635, method 10). It keeps a positive width when no pair differs, unlike a bootstrap.
+    in Medicine 17:2635, method 10). It keeps a positive width when no pair differs, unlike a bootstrap. Where
+    several rows share an image, whole images are resampled instead; then, if no row differs, the reach is that
+    of no event in so many images.
 
     Args:
         first: booleans ``[n]``, such as "classified correctly" under one attack.
         second: booleans ``[n]`` of the same images under another.
+        clusters: the image of each entry, where images have several.
+        level: confidence level.
     """
     one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if one.shape != two.shape:
         raise ValueError(f"paired samples have one length; found {one.shape} and {two.shape}")
     if not len(one):
         return Interval(np.nan, np.nan, np.nan)
+    if clusters is not None and len(np.unique(np.asarray(clusters))) < len(one):
+        if not np.array_equal(one, two):
+            return paired_difference(one, two, clusters=clusters, level=level)
+        none = share(np.zeros(len(one)), clusters=clusters, level=level)
+        return Interval(0.0, -none.high, none.high)
     both, neither = np.sum(one & two), np.sum(~one & ~two)
     only_one, only_two = np.sum(one & ~two), np.sum(~one & two)
     margins = float(one.sum()) * float((~one).sum()) * float(two.sum()) * float((~two).sum())

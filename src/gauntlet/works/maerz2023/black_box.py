@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
-from gauntlet.reporting.statistics import Interval, paired_difference, paired_share_difference, wilson
+from gauntlet.reporting.statistics import Interval, share
 
 RADII = ("3", "6", "9")
 """The radii of the work in 255ths; they name procedures also where another radius is meant."""
@@ -76,7 +75,7 @@ class Run:
         """Return the share of pairs that succeed, within some queries or within the budget."""
         # A comparison with NaN is false: what never succeeds does not at any number of queries.
         hits = self.costs <= (self.budget if queries is None else queries)
-        return clustered_share(hits, self.images)
+        return share(hits, clusters=self.images)
 
 
 def runs(inputs: ArtefactInputs, kind: str = ATTACK, *, released: bool = False) -> dict[tuple[str, str], Run]:
@@ -116,45 +115,3 @@ def matched(several: Sequence[Run]) -> tuple[list[pd.DataFrame], np.ndarray]:
 def spent(pairs: pd.DataFrame, budget: int) -> np.ndarray:
     """Return the queries until success of each pair; a failure counts as the whole budget."""
     return pairs["queries_to_success"].fillna(budget).to_numpy(dtype=float)
-
-
-def clustered_share(hits: ArrayLike, clusters: ArrayLike) -> Interval:
-    """Return the share of true entries with a Wilson interval that respects clusters.
-
-    The sample size is divided by the design effect: the variance of the share over clusters (linearized ratio
-    estimator) relative to that of as many independent entries, at least 1. Where all entries are equal and
-    the design effect unknown, each cluster counts once. Unlike a bootstrap the interval never collapses;
-    with one entry per cluster it is the plain Wilson interval.
-
-    Args:
-        hits: booleans ``[n]``.
-        clusters: the image of each entry.
-    """
-    flags = np.asarray(hits, dtype=float)
-    codes = pd.factorize(np.asarray(clusters))[0]
-    size, number = len(flags), len(set(codes.tolist()))
-    if number == size:
-        return wilson(flags.sum(), size)
-    rate = flags.mean()
-    effective = float(number)
-    if 0 < rate < 1 and number > 1:
-        residuals = np.bincount(codes, weights=flags - rate)
-        variance = number / (number - 1) * float(residuals @ residuals) / size**2
-        effective = size / max(variance * size / (rate * (1 - rate)), 1.0)
-    return wilson(rate * effective, effective)
-
-
-def clustered_difference(first: ArrayLike, second: ArrayLike, clusters: ArrayLike) -> Interval:
-    """Return the difference of two shares over the same pairs.
-
-    Newcombe's interval where every pair has an image of its own, else a bootstrap over images; where no pair
-    differs, which a bootstrap would take for certain, the reach is that of no event in so many images.
-    """
-    one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    images = np.asarray(clusters)
-    if len(np.unique(images)) == len(images):
-        return paired_share_difference(one, two)
-    if np.array_equal(one, two):
-        reach = clustered_share(np.zeros(len(images), dtype=bool), images).high
-        return Interval(0.0, -reach, reach)
-    return paired_difference(one, two, clusters=images)

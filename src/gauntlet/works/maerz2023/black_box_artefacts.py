@@ -11,7 +11,7 @@ from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.panels import draw_cdf, draw_difference, draw_image
-from gauntlet.reporting.statistics import Interval
+from gauntlet.reporting.statistics import Interval, share
 from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.works.maerz2023.black_box import (
     ATTACK,
@@ -20,7 +20,6 @@ from gauntlet.works.maerz2023.black_box import (
     NOISELESS,
     RADII,
     Run,
-    clustered_share,
     runs,
 )
 from gauntlet.works.maerz2023.examples import magnification, percent
@@ -140,7 +139,7 @@ def _hits(run: Run | None) -> Interval:
     """Return the share of pairs whose one perturbed image has the target's class."""
     if run is None:
         return Interval(np.nan, np.nan, np.nan)
-    return clustered_share(run.pairs["success"].astype(bool), run.images)
+    return share(run.pairs["success"].astype(bool), clusters=run.images)
 
 
 def _with_interval(row: dict[str, Any]) -> str:

@@ -10,14 +10,12 @@ import numpy as np
 
 from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, not_testable
 from gauntlet.reporting.inputs import ArtefactInputs
-from gauntlet.reporting.statistics import mean, paired_difference
+from gauntlet.reporting.statistics import mean, paired_difference, paired_share_difference
 from gauntlet.values import parse_number
 from gauntlet.works.maerz2023.black_box import (
     NOISELESS,
     RADII,
     Run,
-    clustered_difference,
-    clustered_share,
     matched,
     runs,
     spent,
@@ -36,7 +34,7 @@ def _successes(run: Run) -> str:
 def _gain(label: str, more: Run, less: Run, *, threshold: float = 0.0) -> Verdict:
     """Judge by how much the success of one run exceeds that of another, on the pairs of both."""
     (first, second), images = matched([more, less])
-    gain = clustered_difference(_reached(first), _reached(second), images)
+    gain = paired_share_difference(_reached(first), _reached(second), clusters=images)
     verdict = direction(label, *gain, threshold=threshold)
     return Verdict(
         verdict.decision,
@@ -126,18 +124,18 @@ def _confirmed(run: Run) -> int:
     return int((run.pairs["smoothed_prediction"] == run.pairs.index.get_level_values("target")).sum())
 
 
-def _early(found: Found, defence: str, early: int, share: float) -> Verdict:
+def _early(found: Found, defence: str, early: int, threshold: float) -> Verdict:
     mine = [found[defence, radius] for radius in RADII if (defence, radius) in found]
     costs = np.concatenate([run.costs for run in mine]) if mine else np.empty(0)
     won = ~np.isnan(costs)
     if not won.any():
         return not_testable(f"No attack on {defence} succeeded.")
     images = np.concatenate([run.images for run in mine])
-    estimate = clustered_share(costs[won] <= early, images[won])
+    estimate = share(costs[won] <= early, clusters=images[won])
     return direction(
         f"share of the {int(won.sum())} successes that need at most {early} queries, {defence}",
         *estimate,
-        threshold=share,
+        threshold=threshold,
     )
 
 

@@ -14,13 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.reporting.statistics import paired_share_difference, wilson
+from gauntlet.reporting.statistics import wilson
 from gauntlet.runtime.tables import with_manifest
 from gauntlet.works.maerz2023 import black_box_artefacts, claims_black_box
 from gauntlet.works.maerz2023.black_box import (
     RADII,
-    clustered_difference,
-    clustered_share,
     matched,
     runs,
     spent,
@@ -96,53 +94,6 @@ def attacked(tmp_path: Path) -> Callable[..., Made]:
         return made
 
     return write
-
-
-def test_one_pair_per_image_has_the_plain_wilson_interval():
-    hits = np.arange(80) < 7
-    assert clustered_share(hits, np.arange(80)) == wilson(7, 80)
-
-
-def test_pairs_that_repeat_their_image_count_as_images():
-    """Nine equal pairs per image: the variance is that of the images (with n - 1), whatever their number."""
-    hits = np.repeat(np.arange(40) < 10, 9)
-    found = clustered_share(hits, np.repeat(np.arange(40), 9))
-    np.testing.assert_allclose(found, wilson(0.25 * 39, 39))
-
-
-def test_no_success_leaves_the_uncertainty_of_the_images():
-    assert clustered_share(np.zeros(90), np.repeat(np.arange(10), 9)) == wilson(0, 10)
-
-
-def test_the_interval_covers_where_pairs_of_an_image_depend_on_each_other():
-    """500 pairs of 56 images, shares of images Beta(0.5, 1.5): about 95 % coverage, where Wilson's has far less."""
-    generator = np.random.default_rng(0)
-    images = np.arange(500) // 9
-    covered = np.zeros(2)
-    for _ in range(300):
-        hits = generator.random(500) < generator.beta(0.5, 1.5, 56)[images]
-        for place, interval in enumerate((clustered_share(hits, images), wilson(hits.sum(), 500))):
-            covered[place] += interval.low <= 0.25 <= interval.high
-    assert 0.92 < covered[0] / 300 < 0.98
-    assert covered[1] / 300 < 0.75
-
-
-def test_differences_of_single_pairs_are_newcombes():
-    first, second = np.arange(60) < 20, np.arange(60) < 12
-    assert clustered_difference(first, second, np.arange(60)) == paired_share_difference(first, second)
-
-
-def test_equal_runs_of_shared_images_are_not_certainly_equal():
-    found = clustered_difference(np.zeros(90), np.zeros(90), np.repeat(np.arange(10), 9))
-    assert found == (0.0, -wilson(0, 10).high, wilson(0, 10).high)
-
-
-def test_differences_of_shared_images_resample_images():
-    """Ten images, of two of which all nine pairs differ: as wide as two of ten, not as 18 of 90."""
-    images = np.repeat(np.arange(10), 9)
-    found = clustered_difference(images < 2, np.zeros(90), images)
-    assert found.estimate == pytest.approx(0.2)
-    assert found.low == 0.0 and 0.4 <= found.high <= 0.6
 
 
 def test_runs_are_matched_pair_by_pair(attacked, inputs):
