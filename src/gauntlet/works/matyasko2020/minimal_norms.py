@@ -31,6 +31,7 @@ class Attack:
         restarts: the printed numbers of restarts, each a column of its own; empty for attacks that have none.
         ladder: the setting that says how many restarts each of them means at this scale.
         in_ball: whether each radius has runs of its own; other attacks minimize the norm.
+        printed: whether the work's tables have it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Attack:
     restarts: tuple[int, ...] = ()
     ladder: Literal["ladder", "ladder-daa"] = "ladder"
     in_ball: bool = False
+    printed: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,14 @@ ATTACKS: dict[str, tuple[Attack, ...]] = {
         Attack("DDN", "ddn"),
         _BB,
         _PGD,
-        Attack("PGD, margin loss", "margin", in_ball=True),
+        Attack("PGD, margin loss", "margin", in_ball=True, printed=False),
         _FAB,
         Attack("PDGD", "pdgd", _THREE),
     ),
     "l1": (Attack("SparseFool", "sf"), Attack("EAD", "ead"), _BB, _PGD, _FAB, _PDPGD),
     "l0": (Attack("JSMA", "jsma"), Attack("Pixel", "pixel", in_ball=True), _BB, _PDPGD),
 }
-"""By norm, the attacks in the order of the tables.."""
+"""By norm, the attacks in the order of the tables."""
 
 
 def columns_of(norm: str) -> list[Column]:

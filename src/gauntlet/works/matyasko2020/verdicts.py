@@ -102,8 +102,11 @@ def ratio_at_most(victim: Victim, norm: str, name: str, other: str, bound: float
 
 
 def lowest(victim: Victim, norm: str, label: str, *, first: int = 0) -> Verdict:
-    """Judge whether a column is lowest (or level with the lowest) at every radius from the number ``first``."""
-    columns = [column for column in columns_of(norm) if victim.runs(norm, column)]
+    """Judge whether a column is lowest (or level with the lowest) at every radius from the number ``first``.
+
+    Columns that are not the work's do not count.
+    """
+    columns = [column for column in columns_of(norm) if column.attack.printed and victim.runs(norm, column)]
     ours = [column.label for column in columns].index(label)
     standing = np.stack([victim.stands(norm, column)[:, first:] for column in columns], 2)
     estimate = bootstrap(_accuracies, standing)
