@@ -17,7 +17,7 @@ rule all:
     """Everything that can be made at the configured scale."""
     default_target: True
     input:
-        paths.index_page(config["scale"]),
+        everything_makeable,
 
 
 rule everything:

@@ -51,6 +51,20 @@ def work_artefacts(wildcards):
     ]
 
 
+def everything_makeable(wildcards):
+    """The index and, so that a removed file is made again, every artefact of every work."""
+    scale = config["scale"]
+    return [
+        paths.index_page(scale),
+        *(
+            file
+            for work in catalogue(scale).works
+            for name in makeable(scale, work)
+            for file in paths.artefact_files(scale, work, name)
+        ),
+    ]
+
+
 def site_specification(wildcards):
     scale = wildcards.scale
     works = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -42,6 +43,13 @@ def test_a_figure_is_made_with_its_numbers_and_provenance(space):
     table = pd.read_csv(space.folder / "reports/demo/maerz2023/table-4-3.csv")
     assert {"reproduced", "published"} <= set(table.columns)
     assert space.planned(f"{FIGURE}.pdf", "reports/demo/maerz2023/table-4-3.csv") == []
+
+
+def test_the_default_target_asks_for_every_file_so_that_a_removed_one_is_made_again(space):
+    printed = space.run("--dry-run", "--config", "scale=demo", "works=maerz2023")
+    wanted = re.search(r"^rule all:\n    input: (.+)$", printed, re.MULTILINE)[1].split(", ")
+    assert "reports/demo/index.html" in wanted
+    assert {f"{FIGURE}.pdf", "reports/demo/maerz2023/table-4-3.csv"} <= set(wanted)
 
 
 def test_unknown_targets_are_answered_with_what_there_is(space):
