@@ -28,6 +28,8 @@ MOST_BYTES = 1 << 30
 has 1.3 million files; the largest file that is read whole, CIFAR-100's training records, has 154 MB."""
 
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+# What the readers of archives raise for a damaged or unsupported one; zipfile says NotImplementedError where a
+# member was compressed by a method that it does not know.
 _UNREADABLE = (
     tarfile.TarError,
     zipfile.BadZipFile,
