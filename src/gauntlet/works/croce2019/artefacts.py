@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -119,7 +121,8 @@ def table_cost(inputs: ArtefactInputs) -> Table:
         names = [how["procedure"]] if "procedure" in how else [f"pgd-{model.radii[0]}"]
         passes = model.result.rows(names[0])["queries"].to_numpy(dtype=float)
         interval = mean(passes)
-        hours = inputs.published[inputs.published["setting"].str.contains(_printed_name(attack), regex=False)]
+        named = rf"\b{re.escape(_printed_name(attack))}\b"
+        hours = inputs.published[inputs.published["setting"].str.contains(named)]
         rows.append(
             {
                 "attack": attack,
