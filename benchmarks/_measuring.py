@@ -1,12 +1,32 @@
-"""What the benchmarks share: a clock, and a network that remembers the passes it was asked for."""
+"""What the benchmarks share: options, a clock, and a network that remembers the passes it was asked for."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+
+def options(description: str, repeats: int) -> argparse.ArgumentParser:
+    """Return a parser of the options that every benchmark has, to be read by ``read``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    # Threads that wait for each other spin, which the clock of the processor takes for work.
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=repeats, help="turns; the median over them counts")
+    return parser
+
+
+def read(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line and set the number of threads."""
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    return arguments
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:

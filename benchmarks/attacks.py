@@ -1,6 +1,6 @@
 """Time of each gradient attack over the bare time of its forward and backward passes.
 
-    python benchmarks/attacks.py [--device cuda] [--repeats 7] [--batch 128]
+    python benchmarks/attacks.py [--device cuda] [--threads 1] [--repeats 7] [--batch 128]
 
 Bare passes and attack take turns, so that a busy machine disturbs both alike; of the ratios of the pairs,
 the median and the range are printed. On a CPU it is the processor's time that counts.
@@ -8,12 +8,11 @@ the median and the range are printed. On a CPU it is the processor's time that c
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from functools import partial
 
 import torch
-from _measuring import seconds
+from _measuring import options, read, seconds
 from torch import nn
 from torch.nn import functional as F
 
@@ -66,12 +65,10 @@ def bare_passes(model: nn.Module, batch: Batch, passes: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser = options(__doc__, repeats=7)
     parser.add_argument("--batch", type=int, default=128)
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    arguments = read(parser)
+    device = arguments.device
     model = network().to(device)
     batch = Batch(
         torch.rand(arguments.batch, 3, 32, 32, device=device),

@@ -1,6 +1,6 @@
 """What certification costs beyond the forward passes that it makes.
 
-    python benchmarks/certification.py [--device cuda] [--images 20] [--draws 1000] [--repeats 5]
+    python benchmarks/certification.py [--device cuda] [--threads 1] [--images 10] [--draws 200] [--repeats 5]
 
 For each network, prints the time of ``certify`` over the time of the bare passes: the same network on
 ready-made noisy batches of the same sizes. The two take turns; the ratio is the median over the turns. On a
@@ -9,11 +9,10 @@ CPU the time is that of the process, so that other load on the machine disturbs 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 
 import torch
-from _measuring import Sizes, seconds
+from _measuring import Sizes, options, read, seconds
 
 from gauntlet.certification.certify import Certify
 from gauntlet.contracts import ARCHITECTURES, Batch
@@ -38,16 +37,12 @@ NETWORKS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = options(__doc__, repeats=5)
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), metavar="NAME")
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    arguments = read(parser)
+    device = arguments.device
     print(f"{'network':<22}{'certify':>10}{'bare':>10}{'ratio':>8}{'noisy images/s':>16}")
     for name in arguments.networks:
         specification, shape = NETWORKS[name]

@@ -1,6 +1,6 @@
 """Time of the minimal-norm attacks over their bare passes, and the throughput of the linear region attack.
 
-    python benchmarks/minimal_norm.py [--device cuda] [--repeats 5] [--batch 128]
+    python benchmarks/minimal_norm.py [--device cuda] [--threads 1] [--repeats 5] [--batch 128]
 
 Bare passes and attack take turns, so that a busy machine disturbs both alike; of the ratios of the pairs,
 the median and the range are printed. On a CPU it is the processor's time that counts.
@@ -8,12 +8,11 @@ the median and the range are printed. On a CPU it is the processor's time that c
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Callable
 
 import torch
-from _measuring import seconds
+from _measuring import options, read, seconds
 from torch import nn
 
 from gauntlet.attacks.daa import Daa
@@ -125,25 +124,21 @@ def linear_regions(model: nn.Module, batch: Batch, device: torch.device, count: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser = options(__doc__, repeats=5)
     parser.add_argument("--batch", type=int, default=128)
-    options = parser.parse_args()
-    device = torch.device(options.device)
+    arguments = read(parser)
+    device = arguments.device
     torch.manual_seed(0)
     models = []
     for build in (network, small_network):
         model = build().to(device)
-        models.append((model, noise(model, options.batch, device)))
+        models.append((model, noise(model, arguments.batch, device)))
     model, batch = models[0]
     for name, (attack, forward, backward) in attacks().items():
         ratios = compare(
             lambda forward=forward, backward=backward: bare_passes(model, batch, forward, backward),
             lambda attack=attack: attack.run(model, batch),
-            options.repeats,
+            arguments.repeats,
             device,
         )
         print(

@@ -1,6 +1,6 @@
 """What black-box attacks cost beyond the forward passes of their queries, and what lock-step gains.
 
-    python benchmarks/query_attacks.py [--network small] [--device cuda] [--images 64] [--budget 300]
+    python benchmarks/query_attacks.py [--network small] [--device cuda] [--threads 1] [--images 64] [--budget 300]
 
 The goal is out of reach, so that every image spends its budget. Printed for each attack, as medians over
 repeats:
@@ -15,11 +15,10 @@ On a CPU the time is that of the process, so that other load on the machine dist
 
 from __future__ import annotations
 
-import argparse
 import statistics
 
 import torch
-from _measuring import Sizes, seconds
+from _measuring import Sizes, options, read, seconds
 from torch import Tensor, nn
 
 from gauntlet.attacks.bandits import Bandits
@@ -116,16 +115,12 @@ def measure(attack: QueryAttack, model: nn.Module, batch: Batch, repeats: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__, repeats=3)
     parser.add_argument("--network", choices=["small", "published"], default="published")
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--budget", type=int, default=300)
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    arguments = read(parser)
+    device = arguments.device
     model = network(arguments.network).to(device)
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(arguments.images, 1, 28, 28, generator=generator).to(device)

@@ -1,21 +1,21 @@
 """What training costs beyond its forward and backward passes, and how many images per second networks take.
 
-    python benchmarks/training.py [--device cuda] [--threads 2] [--images 1024] [--batch 128] [--rounds 5]
+    python benchmarks/training.py [--device cuda] [--threads 1] [--repeats 5] [--images 1024] [--batch 128]
 
 For each network: images per second of one epoch of the training loop (augmentation, loss, optimizer, records)
 and of the bare passes on one ready-made batch, and the ratio of their times; then the same for projected
-gradient training with seven steps. Measured in turns; the fastest of each counts, since other work on the
-machine can only slow a round down.
+gradient training with seven steps. Both take turns, so that a busy machine disturbs them alike; the median
+over the turns counts. On a CPU it is the processor's time that counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+import statistics
 from typing import Any
 
 import torch
+from _measuring import options, read, seconds
 from torch import nn
 from torch.nn import functional as F
 
@@ -42,16 +42,6 @@ PGD = {
     "random_start": "uniform",
 }
 FULL_SIZE: list[dict[str, Any]] = [{"name": "preact_resnet"}, {"name": "resnet", "depth": 50}]
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def bare_passes(
@@ -110,35 +100,32 @@ def measure(architecture: dict[str, Any], arguments: argparse.Namespace, device:
     defences = {0: {"name": "natural"}, 7: {"name": "adversarial_training", "attack": PGD}}
     for steps, entry in defences.items():
         defence = DEFENCES.parse(entry)
-        loop, bare = [], []
-        for _ in range(arguments.rounds + 1):  # the first round warms up
-            loop.append(
-                seconds(lambda d=defence: train_epoch(model, optimizer, d, data, settings, 0, 0), device)
-                / count
-            )
-            bare.append(
+        turns = [
+            (
+                seconds(lambda d=defence: train_epoch(model, optimizer, d, data, settings, 0, 0), device),
                 seconds(lambda s=steps: bare_passes(model, batch, labels, settings, s), device)
-                / arguments.batch
+                * count
+                / arguments.batch,
             )
-        line += f" {1 / min(loop[1:]):>9.0f} {1 / min(bare[1:]):>9.0f} {min(loop[1:]) / min(bare[1:]):>6.2f}"
+            for _ in range(arguments.repeats + 1)
+        ][1:]  # the first turn warms up
+        loop, bare = (statistics.median(times) for times in zip(*turns, strict=True))
+        ratio = statistics.median(one / other for one, other in turns)
+        line += f" {count / loop:>9.0f} {count / bare:>9.0f} {ratio:>6.2f}"
     return line
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=2)
+    parser = options(__doc__, repeats=5)
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--full-size", action="store_true", help="the published networks instead of small ones"
     )
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read(parser)
     print(f"{'':<93}{'natural: img/s loop, bare, ratio':>27} {'PGD-7: the same':>27}")
     for architecture in FULL_SIZE if arguments.full_size else NETWORKS:
-        print(measure(architecture, arguments, torch.device(arguments.device)), flush=True)
+        print(measure(architecture, arguments, arguments.device), flush=True)
 
 
 if __name__ == "__main__":
