@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.runtime.tables import with_manifest
 
 PUBLISHED = Path(__file__).parents[3] / "config" / "published"
 
@@ -30,6 +34,23 @@ def published(work: str) -> Callable[..., pd.DataFrame]:
         )
 
     return read
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., EvaluationResult]:
+    """Return a function that writes the table of an evaluation with its manifest, kept images too, and opens it."""
+
+    def save(
+        name: str, frame: pd.DataFrame, manifest: Mapping[str, Any], **images: np.ndarray
+    ) -> EvaluationResult:
+        path = tmp_path / f"{name}.parquet"
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        pq.write_table(with_manifest(table, manifest), path)
+        if images:
+            np.savez(path.with_suffix(".npz"), **images)  # type: ignore[arg-type]
+        return EvaluationResult(path)
+
+    return save
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ resampled, the same for all settings of a data set.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -169,25 +170,40 @@ def _stronger(
     return direction(f"robust accuracy, {worse} minus {better}", *estimate.ends, threshold=threshold)
 
 
-def c8(inputs: ArtefactInputs) -> Verdict:
-    """C8: on GTS it is best or tied in all settings."""
-    models = named(attacked_models(inputs), "GTS")
+def _in_settings(
+    inputs: ArtefactInputs,
+    dataset: str,
+    wanted: Callable[[np.ndarray], np.ndarray],
+    enough: Callable[[int, int], bool],
+    words: str,
+) -> Verdict:
+    """Judge in how many settings of a data set our advantage over the best competitor is as wanted.
+
+    Args:
+        inputs: with the evaluations of the attacked models.
+        dataset: whose models are meant.
+        wanted: from the advantages ``[settings]`` to booleans.
+        enough: from the numbers of wanted and of all settings to whether the claim holds.
+        words: what is wanted.
+    """
+    models = named(attacked_models(inputs), dataset)
     estimate = bootstrap(_advantage(models), standing_of(models))
     return holds_in_resamples(
-        f"least advantage {estimate.value.min():.3f} not negative",
+        f"{words} in {int(wanted(estimate.value).sum())} of {len(estimate.value)} settings",
         estimate,
-        lambda gain: (gain >= -SAME).all(),
+        lambda gain: enough(int(wanted(gain).sum()), len(gain)),
     )
+
+
+def c8(inputs: ArtefactInputs) -> Verdict:
+    """C8: on GTS it is best or tied in all settings."""
+    return _in_settings(inputs, "GTS", lambda gain: gain >= -SAME, operator.eq, "best or tied")
 
 
 def c9(inputs: ArtefactInputs) -> Verdict:
     """C9: on GTS it is at least 1.8 points (rounded 2) below the best competitor in three settings or more."""
-    models = named(attacked_models(inputs), "GTS")
-    estimate = bootstrap(_advantage(models), standing_of(models))
-    return holds_in_resamples(
-        f"{int((estimate.value >= 0.018 - SAME).sum())} of {len(estimate.value)} settings with 0.018 or more",
-        estimate,
-        lambda gain: (gain >= 0.018 - SAME).sum() >= 3,
+    return _in_settings(
+        inputs, "GTS", lambda gain: gain >= 0.018 - SAME, lambda count, _: count >= 3, "0.018 or more below"
     )
 
 
@@ -232,24 +248,14 @@ def c12(inputs: ArtefactInputs) -> Verdict:
 
 def c13(inputs: ArtefactInputs) -> Verdict:
     """C13: on the provably robust MNIST models it is strictly best in 19 of 20 settings."""
-    models = named(attacked_models(inputs), "MNIST")
-    estimate = bootstrap(_advantage(models), standing_of(models))
-    return holds_in_resamples(
-        f"strictly best in {int((estimate.value > SAME).sum())} of {len(estimate.value)}",
-        estimate,
-        lambda gain: (gain > SAME).sum() >= len(gain) - 1,
+    return _in_settings(
+        inputs, "MNIST", lambda gain: gain > SAME, lambda count, all_: count >= all_ - 1, "strictly best"
     )
 
 
 def c14(inputs: ArtefactInputs) -> Verdict:
     """C14: on the provably robust CIFAR-10 models it is best or tied in all settings."""
-    models = named(attacked_models(inputs), "CIFAR-10")
-    estimate = bootstrap(_advantage(models), standing_of(models))
-    return holds_in_resamples(
-        f"best or tied in {int((estimate.value >= -SAME).sum())} of {len(estimate.value)}",
-        estimate,
-        lambda gain: (gain >= -SAME).all(),
-    )
+    return _in_settings(inputs, "CIFAR-10", lambda gain: gain >= -SAME, operator.eq, "best or tied")
 
 
 def c15(inputs: ArtefactInputs) -> Verdict:

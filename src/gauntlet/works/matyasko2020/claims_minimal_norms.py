@@ -263,11 +263,16 @@ def c20(inputs: ArtefactInputs) -> Verdict:
 
 def c21(inputs: ArtefactInputs) -> Verdict:
     """C21: on the trained CIFAR-10 models DAA-50 leaves more than PGD-1, by ``much``, at all radii but the smallest."""
+    return _leaves_more(inputs, "linf", "DAA-50", "PGD-1", HARDER)
+
+
+def _leaves_more(inputs: ArtefactInputs, norm: str, weaker: str, stronger: str, radii: slice) -> Verdict:
+    """Judge on every trained CIFAR-10 model whether one attack leaves more than another, by ``much``."""
     return all_of(
         *(
             direction(
-                f"{title(victim, 'linf')}: DAA-50 minus PGD-1",
-                *accuracy_gap(victim, "linf", "DAA-50", "PGD-1", HARDER),
+                f"{title(victim, norm)}: {weaker} minus {stronger}",
+                *accuracy_gap(victim, norm, weaker, stronger, radii),
                 threshold=inputs.settings["much"],
             )
             for victim in _trained(inputs, "cifar")
@@ -284,16 +289,7 @@ def c22(inputs: ArtefactInputs) -> Verdict:
 
 def c23(inputs: ArtefactInputs) -> Verdict:
     """C23: on the trained CIFAR-10 models at the largest l2 radius PGD-100 leaves more than FAB-1, by ``much``."""
-    return all_of(
-        *(
-            direction(
-                f"{title(victim, 'l2')}: PGD-100 minus FAB-1",
-                *accuracy_gap(victim, "l2", "PGD-100", "FAB-1", slice(4, None)),
-                threshold=inputs.settings["much"],
-            )
-            for victim in _trained(inputs, "cifar")
-        )
-    )
+    return _leaves_more(inputs, "l2", "PGD-100", "FAB-1", slice(4, None))
 
 
 def c24(inputs: ArtefactInputs) -> Verdict:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.runtime.tables import with_manifest
 
+Save = Callable[..., EvaluationResult]
 LIMIT = 10_000
 TUNING = 20
 
@@ -167,16 +164,16 @@ class World:
 
 
 @pytest.fixture
-def evaluations(tmp_path: Path) -> Callable[..., dict[str, EvaluationResult]]:
+def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
     """Return a function that writes evaluations of a world and opens them."""
 
     def write(world: World, *names: str) -> dict[str, EvaluationResult]:
-        return {name: _write(tmp_path, world, name) for name in names}
+        return {name: _write(saved, world, name) for name in names}
 
     return write
 
 
-def _write(folder: Path, world: World, name: str) -> EvaluationResult:
+def _write(saved: Save, world: World, name: str) -> EvaluationResult:
     procedures = world.procedures(name)
     order = np.arange(world.images)
     shared = {"index": order, "label": order % 10, "target": (order + 1) % 10, "correct": True}
@@ -193,9 +190,7 @@ def _write(folder: Path, world: World, name: str) -> EvaluationResult:
             key: world.scores[key][3] if key in world.scores else 1.0 for key in procedures
         },
     }  # fmt: skip
-    path = folder / f"{name}.parquet"
-    pq.write_table(with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), path)
-    return EvaluationResult(path)
+    return saved(name, frame, manifest)
 
 
 @pytest.fixture

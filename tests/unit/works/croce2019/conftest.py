@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.runtime.tables import with_manifest
 
+Save = Callable[..., EvaluationResult]
 RESTARTS = {"PGD-1": 1, "PGD-1k": 10, "PGD-10k": 100}
 PROCEDURES = {"CW-10k": "cw-10k", "CW-100k": "cw-100k", "DF": "deepfool", "ours": "lra"}
 ATTACKS = {
@@ -138,25 +135,21 @@ class World:
 
 
 @pytest.fixture
-def evaluations(tmp_path: Path) -> Callable[..., dict[str, EvaluationResult]]:
+def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
     """Return a function that writes evaluations of a world and opens them."""
 
     def write(world: World, *names: str) -> dict[str, EvaluationResult]:
-        return {name: _write(tmp_path, world, name) for name in names}
+        return {name: _write(saved, world, name) for name in names}
 
     return write
 
 
-def _write(folder: Path, world: World, name: str) -> EvaluationResult:
+def _write(saved: Save, world: World, name: str) -> EvaluationResult:
     settings, rows = world.frames(name)
     specification = {"model": f"croce-{name}", "dataset": "made-up", "procedures": settings, "keep_images": 6}
-    table = pa.Table.from_pandas(pd.concat(rows, ignore_index=True), preserve_index=False)
-    path = folder / f"{name}.parquet"
-    pq.write_table(with_manifest(table, {"specification": specification}), path)
-    if name.startswith("path"):
-        strip = np.tile(np.linspace(0, 1, 4 * 6, dtype=np.float32), (6, 1, 4, 1))
-        np.savez(path.with_suffix(".npz"), clean=strip[..., :4], path=strip)
-    return EvaluationResult(path)
+    strip = np.tile(np.linspace(0, 1, 4 * 6, dtype=np.float32), (6, 1, 4, 1))
+    images = {"clean": strip[..., :4], "path": strip} if name.startswith("path") else {}
+    return saved(name, pd.concat(rows, ignore_index=True), {"specification": specification}, **images)
 
 
 @pytest.fixture

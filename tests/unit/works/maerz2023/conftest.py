@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.measures.gradient_similarity import cosine_column
 from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.runtime.tables import with_manifest
 from gauntlet.works.maerz2023.observations import (
     ALL_SCHEMES,
     GRADIENT,
@@ -28,6 +25,7 @@ from gauntlet.works.maerz2023.observations import (
 )
 from gauntlet.works.maerz2023.similarity import similarity_name
 
+Save = Callable[..., EvaluationResult]
 PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "maerz2023"
 EPS = {
     "linf": 3 / 255, "linf-double": 6 / 255, "l2-same": 3 / 255, "l2-volume": 0.316, "l2-nested": 0.652,
@@ -161,16 +159,16 @@ class World:
 
 
 @pytest.fixture
-def evaluations(tmp_path: Path) -> Callable[..., dict[str, EvaluationResult]]:
+def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
     """Return a function that writes evaluations of a world and opens them."""
 
     def write(world: World, *names: str, similarity: bool = False) -> dict[str, EvaluationResult]:
-        return {name: _write(tmp_path, world, name, similarity) for name in names}
+        return {name: _write(saved, world, name, similarity) for name in names}
 
     return write
 
 
-def _write(folder: Path, world: World, name: str, similarity: bool) -> EvaluationResult:
+def _write(saved: Save, world: World, name: str, similarity: bool) -> EvaluationResult:
     settings: dict[str, dict[str, Any]] = {"clean": {"name": "clean"}}
     parts = [("clean", world.columns(name, "linf", "clean", SCHEMES[0]))]
     for radius in RADII[name]:
@@ -196,9 +194,7 @@ def _write(folder: Path, world: World, name: str, similarity: bool) -> Evaluatio
         "specification": {"model": f"maerz-{name}", "dataset": "made-up", "procedures": settings},
         "selection": {"samples": world.images, "skipped": [3, 5]},
     }
-    path = folder / f"{name}.parquet"
-    pq.write_table(with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), path)
-    return EvaluationResult(path)
+    return saved(name, frame, manifest)
 
 
 @pytest.fixture

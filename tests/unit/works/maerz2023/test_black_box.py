@@ -9,13 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.reporting.statistics import wilson
-from gauntlet.runtime.tables import with_manifest
 from gauntlet.works.maerz2023 import black_box_artefacts, claims_black_box
 from gauntlet.works.maerz2023.black_box import (
     RADII,
@@ -38,7 +35,7 @@ Made = dict[str, EvaluationResult]
 
 
 @pytest.fixture
-def attacked(tmp_path: Path) -> Callable[..., Made]:
+def attacked(saved: Callable[..., EvaluationResult]) -> Callable[..., Made]:
     """Return a function that writes runs in which the first pairs succeed, as many as the rates say."""
 
     def write(
@@ -87,10 +84,8 @@ def attacked(tmp_path: Path) -> Callable[..., Made]:
                     },
                     "selection": {"samples": pairs, "skipped": [3, 5]},
                 }  # fmt: skip
-                path = tmp_path / f"bobyqa-{defence}{names}.parquet"
-                table = pa.Table.from_pandas(pd.concat([clean, *frames]), preserve_index=False)
-                pq.write_table(with_manifest(table, manifest), path)
-                made[path.stem] = EvaluationResult(path)
+                name = f"bobyqa-{defence}{names}"
+                made[name] = saved(name, pd.concat([clean, *frames]), manifest)
         return made
 
     return write

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.runtime.tables import with_manifest
 from gauntlet.works.matyasko2020.minimal_norms import ATTACKS, NORMS, Attack
 
+Save = Callable[..., EvaluationResult]
 RADII = (1, 2, 3, 4, 5)
 LADDER = {1: 1, 10: 2, 100: 4}
 LADDER_DAA = {1: 1, 50: 3}
@@ -168,24 +165,21 @@ class World:
 
 
 @pytest.fixture
-def evaluations(tmp_path: Path) -> Callable[..., dict[str, EvaluationResult]]:
+def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
     """Return a function that writes evaluations of a world and opens them."""
 
     def write(world: World, *names: str) -> dict[str, EvaluationResult]:
-        return {name: _write(tmp_path, world, name) for name in names}
+        return {name: _write(saved, world, name) for name in names}
 
     return write
 
 
-def _write(folder: Path, world: World, name: str) -> EvaluationResult:
+def _write(saved: Save, world: World, name: str) -> EvaluationResult:
     settings, rows = world.frames(name)
     specification = {"model": name, "dataset": "made-up", "procedures": settings, "keep_images": 40}
-    table = pa.Table.from_pandas(pd.concat(rows, ignore_index=True), preserve_index=False)
-    path = folder / f"{name}.parquet"
-    pq.write_table(with_manifest(table, {"specification": specification}), path)
     images = np.tile(np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None], (1, 1, 4, 4))
-    np.savez(path.with_suffix(".npz"), clean=images, **dict.fromkeys(settings, images / 2))
-    return EvaluationResult(path)
+    kept = {"clean": images, **dict.fromkeys(settings, images / 2)}
+    return saved(name, pd.concat(rows, ignore_index=True), {"specification": specification}, **kept)
 
 
 @pytest.fixture

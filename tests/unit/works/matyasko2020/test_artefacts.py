@@ -12,17 +12,20 @@ from gauntlet.works.matyasko2020.minimal_norms import column_named, mean_sizes, 
 MNIST = ("mnist-plain", "mnist-linf-at", "mnist-l2-at")
 
 
-def test_means_are_over_the_images_that_an_attack_succeeds_on(
-    world, evaluations, inputs, settings, published
-):
-    made = minimal_norm_tables.mean_norms(
+@pytest.fixture
+def means(world, evaluations, inputs, settings, published):
+    """Table 5.1."""
+    return minimal_norm_tables.mean_norms(
         inputs(
             settings={**settings, "units": {"linf": 0.1}},
             evaluations=evaluations(world, *MNIST),
             published=published("table_5_1.csv", "text_section_5_4.csv"),
         )
     )
-    frame = made.frame.set_index(["model", "norm", "attack"])
+
+
+def test_means_are_over_the_images_that_an_attack_succeeds_on(means):
+    frame = means.frame.set_index(["model", "norm", "attack"])
     # True distances are spread evenly over 0.5 to 6.5; DF fails on the hardest 24 percent of linf-AT.
     everywhere = frame.loc[("plain", "linf", "PDPGD")]
     assert everywhere["reproduced"] == pytest.approx(3.5, abs=0.02)
@@ -34,17 +37,8 @@ def test_means_are_over_the_images_that_an_attack_succeeds_on(
     assert everywhere["success_percent"] == 100
 
 
-def test_printed_means_are_in_the_units_of_the_norms_and_beside_their_own_attack(
-    world, evaluations, inputs, settings, published
-):
-    made = minimal_norm_tables.mean_norms(
-        inputs(
-            settings={**settings, "units": {"linf": 0.1}},
-            evaluations=evaluations(world, *MNIST),
-            published=published("table_5_1.csv", "text_section_5_4.csv"),
-        )
-    )
-    frame = made.frame.set_index(["model", "norm", "attack"])
+def test_printed_means_are_in_the_units_of_the_norms_and_beside_their_own_attack(means):
+    frame = means.frame.set_index(["model", "norm", "attack"])
     assert frame.loc[("plain", "linf", "DF"), "published"] == pytest.approx(0.082)
     assert frame.loc[("linf-AT", "l1", "FAB"), "published"] == 3.45
     assert frame.loc[("linf-AT", "l1", "PDPGD"), ["published", "label_confidence"]].tolist() == [
@@ -53,7 +47,7 @@ def test_printed_means_are_in_the_units_of_the_norms_and_beside_their_own_attack
     ]
     assert np.isnan(frame.loc[("plain", "l0", "B&B or PDPGD"), "reproduced"])
     assert frame.loc[("plain", "l0", "B&B or PDPGD"), "label_confidence"] == "ambiguous"
-    shown = made.layout.set_index(["norm", "attack"])
+    shown = means.layout.set_index(["norm", "attack"])
     assert shown.loc[("linf × 10", "PDPGD"), "plain"].startswith("34.9")
     assert shown.loc[("linf × 10", "PDPGD"), "plain"].endswith("* (0.63)")
     assert "[76 %] (4.84)" in shown.loc[("l2", "DF"), "linf-AT"]

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.runtime.tables import with_manifest
 
 IMAGES = 100
 SIX = ("gaussian", "gaussian-ld", "consistency", "ours", "ensemble", "macer")
@@ -32,7 +29,7 @@ SHARES_AT_HALF = SHARES | {"macer": 0.45, "gaussian-ld": 0.35}
 
 
 @pytest.fixture
-def certified(tmp_path: Path) -> Callable[..., EvaluationResult]:
+def certified(saved: Callable[..., EvaluationResult]) -> Callable[..., EvaluationResult]:
     """Return a function that writes one model's certificates.
 
     The first ``share`` of the images is right, certified to ``reach`` times sigma; the others abstain.
@@ -53,9 +50,7 @@ def certified(tmp_path: Path) -> Callable[..., EvaluationResult]:
         )
         settings = {"sigma": sigma, "n": 100_000, "alpha": 0.001}
         manifest = {"specification": {"dataset": "made-up", "procedures": {"certify": settings}}}
-        path = tmp_path / f"{method}-{sigma:g}.parquet"
-        pq.write_table(with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), path)
-        return EvaluationResult(path)
+        return saved(f"{method}-{sigma:g}", frame, manifest)
 
     return write
 

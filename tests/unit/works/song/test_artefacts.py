@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from gauntlet.architectures.pca_prefix import principal_components
-from gauntlet.reporting.inputs import EvaluationResult
-from gauntlet.runtime.tables import with_manifest
 from gauntlet.works.song import artefacts, diagrams, examples, figures, formulas, spectrum
 from gauntlet.works.song.observations import Certificates
 
@@ -188,7 +184,7 @@ def test_the_flow_diagrams_lead_to_the_classifier(inputs):
 
 
 @pytest.fixture
-def attacked(tmp_path, split):
+def attacked(saved, split):
     """Four digits with nine targets each; every attack but the first row's succeeds."""
     count, classes = 36, 10
     source = np.repeat(np.arange(4), 9)
@@ -207,12 +203,10 @@ def attacked(tmp_path, split):
         for name in names
     ]  # fmt: skip
     manifest = {"specification": {"procedures": {"fgsm": {"eps": 0.2}}}}
-    path = tmp_path / "undefended.parquet"
-    frame = pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)
-    pq.write_table(with_manifest(frame, manifest), path)
-    np.savez(path.with_suffix(".npz"), **dict.fromkeys(names, images))
+    frame = pd.concat(parts, ignore_index=True)
+    undefended = saved("undefended", frame, manifest, **dict.fromkeys(names, images))
     datasets = split(np.zeros((10, 1, 6, 6), dtype=np.uint8), "made-up/test")
-    return {"evaluations": {"undefended": EvaluationResult(path)}, "datasets": datasets}
+    return {"evaluations": {"undefended": undefended}, "datasets": datasets}
 
 
 def test_the_pictured_example_is_the_surest_image_that_was_fooled(attacked, inputs):
