@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from gauntlet.contracts import ARCHITECTURES, Classifier
@@ -96,7 +96,7 @@ def save_weights(model: Classifier, folder: str | Path) -> None:
     """Write ``weights.safetensors`` atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(Path(folder) / WEIGHTS) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(save(tensors))  # safetensors' own files are for their owner alone
 
 
 def parameter_count(model: nn.Module) -> int:
