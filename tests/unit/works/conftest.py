@@ -54,6 +54,23 @@ def saved(tmp_path: Path) -> Callable[..., EvaluationResult]:
 
 
 @pytest.fixture
+def evaluations(saved: Callable[..., EvaluationResult]) -> Callable[..., dict[str, EvaluationResult]]:
+    """Return a function that writes evaluations of a made-up world and opens them.
+
+    The world's ``evaluation`` gives the rows, the manifest and the kept images of the evaluation of a name.
+    """
+
+    def write(world: Any, *names: str, **details: Any) -> dict[str, EvaluationResult]:
+        made = {}
+        for name in names:
+            frame, manifest, images = world.evaluation(name, **details)
+            made[name] = saved(name, frame, manifest, **images)
+        return made
+
+    return write
+
+
+@pytest.fixture
 def inputs(work: str) -> Callable[..., ArtefactInputs]:
     """Return a function that builds the inputs of an artefact or a claim."""
 

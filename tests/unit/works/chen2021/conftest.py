@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.reporting.inputs import EvaluationResult
-
-Save = Callable[..., EvaluationResult]
+Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 LIMIT = 10_000
 TUNING = 20
 
@@ -162,35 +160,28 @@ class World:
             made[attack] = ({"eps": 0.031, "budget": LIMIT, "steps": 20}, columns)
         return made
 
-
-@pytest.fixture
-def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
-    """Return a function that writes evaluations of a world and opens them."""
-
-    def write(world: World, *names: str) -> dict[str, EvaluationResult]:
-        return {name: _write(saved, world, name) for name in names}
-
-    return write
-
-
-def _write(saved: Save, world: World, name: str) -> EvaluationResult:
-    procedures = world.procedures(name)
-    order = np.arange(world.images)
-    shared = {"index": order, "label": order % 10, "target": (order + 1) % 10, "correct": True}
-    frame = pd.concat(
-        [pd.DataFrame({"procedure": key, **shared, **columns}) for key, (_, columns) in procedures.items()],
-        ignore_index=True,
-    )
-    manifest = {
-        "specification": {
-            "model": "made-up", "dataset": "mnist", "keep_images": 0,
-            "procedures": {key: used for key, (used, _) in procedures.items()},
-        },
-        "procedure_seconds": {
-            key: world.scores[key][3] if key in world.scores else 1.0 for key in procedures
-        },
-    }  # fmt: skip
-    return saved(name, frame, manifest)
+    def evaluation(self, name: str) -> Written:
+        """Return the rows of an evaluation, its manifest and the images that it kept."""
+        procedures = self.procedures(name)
+        order = np.arange(self.images)
+        shared = {"index": order, "label": order % 10, "target": (order + 1) % 10, "correct": True}
+        frame = pd.concat(
+            [
+                pd.DataFrame({"procedure": key, **shared, **columns})
+                for key, (_, columns) in procedures.items()
+            ],
+            ignore_index=True,
+        )
+        manifest = {
+            "specification": {
+                "model": "made-up", "dataset": "mnist", "keep_images": 0,
+                "procedures": {key: used for key, (used, _) in procedures.items()},
+            },
+            "procedure_seconds": {
+                key: self.scores[key][3] if key in self.scores else 1.0 for key in procedures
+            },
+        }  # fmt: skip
+        return frame, manifest, {}
 
 
 @pytest.fixture

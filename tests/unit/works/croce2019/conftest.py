@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.reporting.inputs import EvaluationResult
-
-Save = Callable[..., EvaluationResult]
+Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 RESTARTS = {"PGD-1": 1, "PGD-1k": 10, "PGD-10k": 100}
 PROCEDURES = {"CW-10k": "cw-10k", "CW-100k": "cw-100k", "DF": "deepfool", "ours": "lra"}
 ATTACKS = {
@@ -133,23 +131,18 @@ class World:
             {"procedure": "path", "index": np.arange(6), "label": 0, "correct": True, **columns}
         )
 
-
-@pytest.fixture
-def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
-    """Return a function that writes evaluations of a world and opens them."""
-
-    def write(world: World, *names: str) -> dict[str, EvaluationResult]:
-        return {name: _write(saved, world, name) for name in names}
-
-    return write
-
-
-def _write(saved: Save, world: World, name: str) -> EvaluationResult:
-    settings, rows = world.frames(name)
-    specification = {"model": f"croce-{name}", "dataset": "made-up", "procedures": settings, "keep_images": 6}
-    strip = np.tile(np.linspace(0, 1, 4 * 6, dtype=np.float32), (6, 1, 4, 1))
-    images = {"clean": strip[..., :4], "path": strip} if name.startswith("path") else {}
-    return saved(name, pd.concat(rows, ignore_index=True), {"specification": specification}, **images)
+    def evaluation(self, name: str) -> Written:
+        """Return the rows of an evaluation, its manifest and the images that it kept."""
+        settings, rows = self.frames(name)
+        specification = {
+            "model": f"croce-{name}",
+            "dataset": "made-up",
+            "procedures": settings,
+            "keep_images": 6,
+        }
+        strip = np.tile(np.linspace(0, 1, 4 * 6, dtype=np.float32), (6, 1, 4, 1))
+        images = {"clean": strip[..., :4], "path": strip} if name.startswith("path") else {}
+        return pd.concat(rows, ignore_index=True), {"specification": specification}, images
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from gauntlet.measures.gradient_similarity import cosine_column
-from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.works.maerz2023.observations import (
     ALL_SCHEMES,
     GRADIENT,
@@ -25,7 +24,7 @@ from gauntlet.works.maerz2023.observations import (
 )
 from gauntlet.works.maerz2023.similarity import similarity_name
 
-Save = Callable[..., EvaluationResult]
+Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "maerz2023"
 EPS = {
     "linf": 3 / 255, "linf-double": 6 / 255, "l2-same": 3 / 255, "l2-volume": 0.316, "l2-nested": 0.652,
@@ -157,44 +156,34 @@ class World:
                 columns[cosine_column(scope, first, second)] = np.clip(value + jitter, -1, 1)
         return columns
 
-
-@pytest.fixture
-def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
-    """Return a function that writes evaluations of a world and opens them."""
-
-    def write(world: World, *names: str, similarity: bool = False) -> dict[str, EvaluationResult]:
-        return {name: _write(saved, world, name, similarity) for name in names}
-
-    return write
-
-
-def _write(saved: Save, world: World, name: str, similarity: bool) -> EvaluationResult:
-    settings: dict[str, dict[str, Any]] = {"clean": {"name": "clean"}}
-    parts = [("clean", world.columns(name, "linf", "clean", SCHEMES[0]))]
-    for radius in RADII[name]:
-        norm = radius.partition("-")[0]
-        for perturbation in (*NOISES, *GRADIENT):
-            for scheme in ALL_SCHEMES if perturbation in GRADIENT else SCHEMES[:1]:
-                key = procedure(radius, perturbation, scheme)
-                settings[key] = {"norm": norm, "eps": EPS[radius]}
-                parts.append((key, world.columns(name, radius, perturbation, scheme)))
-        if similarity and norm == "linf":
-            for scheme in SCHEMES:
-                key = similarity_name(radius, scheme)
-                settings[key] = {"variants": {"16": {"norm": norm, "eps": EPS[radius]}}}
-                parts.append((key, world.cosines(name, radius, scheme)))
-    frame = pd.concat(
-        [
-            pd.DataFrame({"procedure": key, "index": np.arange(world.images), **columns})
-            for key, columns in parts
-        ],
-        ignore_index=True,
-    )
-    manifest = {
-        "specification": {"model": f"maerz-{name}", "dataset": "made-up", "procedures": settings},
-        "selection": {"samples": world.images, "skipped": [3, 5]},
-    }
-    return saved(name, frame, manifest)
+    def evaluation(self, name: str, similarity: bool = False) -> Written:
+        """Return the rows of an evaluation, its manifest and the images that it kept."""
+        settings: dict[str, dict[str, Any]] = {"clean": {"name": "clean"}}
+        parts = [("clean", self.columns(name, "linf", "clean", SCHEMES[0]))]
+        for radius in RADII[name]:
+            norm = radius.partition("-")[0]
+            for perturbation in (*NOISES, *GRADIENT):
+                for scheme in ALL_SCHEMES if perturbation in GRADIENT else SCHEMES[:1]:
+                    key = procedure(radius, perturbation, scheme)
+                    settings[key] = {"norm": norm, "eps": EPS[radius]}
+                    parts.append((key, self.columns(name, radius, perturbation, scheme)))
+            if similarity and norm == "linf":
+                for scheme in SCHEMES:
+                    key = similarity_name(radius, scheme)
+                    settings[key] = {"variants": {"16": {"norm": norm, "eps": EPS[radius]}}}
+                    parts.append((key, self.cosines(name, radius, scheme)))
+        frame = pd.concat(
+            [
+                pd.DataFrame({"procedure": key, "index": np.arange(self.images), **columns})
+                for key, columns in parts
+            ],
+            ignore_index=True,
+        )
+        manifest = {
+            "specification": {"model": f"maerz-{name}", "dataset": "made-up", "procedures": settings},
+            "selection": {"samples": self.images, "skipped": [3, 5]},
+        }
+        return frame, manifest, {}
 
 
 @pytest.fixture

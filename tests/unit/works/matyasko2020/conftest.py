@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.works.matyasko2020.minimal_norms import ATTACKS, NORMS, Attack
 
-Save = Callable[..., EvaluationResult]
+Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 RADII = (1, 2, 3, 4, 5)
 LADDER = {1: 1, 10: 2, 100: 4}
 LADDER_DAA = {1: 1, 50: 3}
@@ -163,23 +162,13 @@ class World:
                 made.append((f"{norm}-{attack.key}-{number}-{divisor}", entry, {"restart": restart}))
         return made
 
-
-@pytest.fixture
-def evaluations(saved: Save) -> Callable[..., dict[str, EvaluationResult]]:
-    """Return a function that writes evaluations of a world and opens them."""
-
-    def write(world: World, *names: str) -> dict[str, EvaluationResult]:
-        return {name: _write(saved, world, name) for name in names}
-
-    return write
-
-
-def _write(saved: Save, world: World, name: str) -> EvaluationResult:
-    settings, rows = world.frames(name)
-    specification = {"model": name, "dataset": "made-up", "procedures": settings, "keep_images": 40}
-    images = np.tile(np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None], (1, 1, 4, 4))
-    kept = {"clean": images, **dict.fromkeys(settings, images / 2)}
-    return saved(name, pd.concat(rows, ignore_index=True), {"specification": specification}, **kept)
+    def evaluation(self, name: str) -> Written:
+        """Return the rows of an evaluation, its manifest and the images that it kept."""
+        settings, rows = self.frames(name)
+        specification = {"model": name, "dataset": "made-up", "procedures": settings, "keep_images": 40}
+        images = np.tile(np.linspace(0, 1, 40, dtype=np.float32)[:, None, None, None], (1, 1, 4, 4))
+        kept = {"clean": images, **dict.fromkeys(settings, images / 2)}
+        return pd.concat(rows, ignore_index=True), {"specification": specification}, kept
 
 
 @pytest.fixture
