@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from gauntlet.runtime.devices import keep_freed_memory
+
 
 def options(description: str, repeats: int) -> argparse.ArgumentParser:
     """Return a parser of the options that every benchmark has, to be read by ``read``."""
@@ -23,9 +25,10 @@ def options(description: str, repeats: int) -> argparse.ArgumentParser:
 
 
 def read(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the command line and set the number of threads."""
+    """Read the command line, set the number of threads and use memory as jobs do."""
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     return arguments
 
 

@@ -15,10 +15,11 @@ with job(snakemake):
         import_checkpoint(specification, folder, snakemake.config["data_root"], DOWNLOADS)
     else:
         from gauntlet.datasets import open_split
-        from gauntlet.runtime.devices import leased_device, use_reproducible_arithmetic
+        from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic
         from gauntlet.training.loop import train
 
         use_reproducible_arithmetic(snakemake.threads)
+        keep_freed_memory()
         with leased_device(
             snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]
         ) as device:

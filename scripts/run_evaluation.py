@@ -9,11 +9,12 @@ with job(snakemake):
     from gauntlet.datasets import open_split
     from gauntlet.evaluation.runner import Shard, run_shard
     from gauntlet.models import load_model
-    from gauntlet.runtime.devices import leased_device, use_reproducible_arithmetic
+    from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic
     from gauntlet.runtime.files import file_sha256
 
     weights = Path(snakemake.input.model[0])
     use_reproducible_arithmetic(snakemake.threads)
+    keep_freed_memory()
     with leased_device(snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]) as device:
         run_shard(
             json.loads(snakemake.params.spec),

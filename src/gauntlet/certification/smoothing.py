@@ -20,7 +20,7 @@ from gauntlet.runtime.seeding import seed_for
 BLOCK = 100
 """Noise draws per seeded block: enough that seeding is free, few enough to fit in memory for large images."""
 
-NUMBERS_PER_PASS = {"cpu": 600_000, "cuda": 12_000_000}
+NUMBERS_PER_PASS = {"cpu": 200_000, "cuda": 12_000_000}
 """Input numbers per forward pass: on a CPU few enough for its caches, on a GPU enough to keep it busy."""
 
 Mapping = Literal["hard", "soft"]

@@ -1,9 +1,11 @@
-"""One job, one device: GPUs are leased through file locks, so that two jobs never share one unasked."""
+"""How a job uses its device: GPUs are leased through file locks, so that two jobs never share one unasked."""
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from pathlib import Path
 import torch
 
 from gauntlet.errors import ConfigurationError
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @contextmanager
@@ -66,6 +70,22 @@ def use_reproducible_arithmetic(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what tensors up to 32 MiB free, instead of handing it back to the kernel.
+
+    Each pass of a network frees and asks for tensors of megabytes. What was handed back is cleared and mapped anew
+    page by page, which takes up to a third of the time of a small network's forward pass on a CPU. Does
+    nothing where the C library is not GNU's.
+    """
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "gnu_get_libc_version"):
+        library.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        library.mallopt(_M_TRIM_THRESHOLD, 512 << 20)
