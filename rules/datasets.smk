@@ -17,6 +17,8 @@ rule prepare_dataset:
         "logs/datasets/{dataset}-{split}.log",
     benchmark:
         "benchmarks/datasets/{dataset}-{split}.tsv"
+    # First of all: on two cores it would else wait for as long as any job of one core goes on.
+    priority: 1
     threads: 2
     resources:
         mem_mb=8000,
