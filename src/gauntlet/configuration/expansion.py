@@ -12,7 +12,9 @@ from gauntlet.errors import ConfigurationError, did_you_mean
 SCALES = ("demo", "small", "full")
 """The scales at which the same DAG runs, from minutes to the published size."""
 
-_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}", re.IGNORECASE)
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""What ``foreach`` fills in: a name in braces."""
+
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 
 
@@ -117,14 +119,14 @@ def _fill(value: Any, binding: Mapping[str, Any], key: str) -> Any:
     Inside a nested ``foreach`` the variables of that one are left for it to fill.
     """
     if isinstance(value, str):
-        whole = _PLACEHOLDER.fullmatch(value)
+        whole = PLACEHOLDER.fullmatch(value)
         if whole and whole[1] in binding:
             return binding[whole[1]]
 
         def text(match: re.Match[str]) -> str:
             return str(binding[match[1]]) if match[1] in binding else match[0]
 
-        return _PLACEHOLDER.sub(text, value)
+        return PLACEHOLDER.sub(text, value)
     if isinstance(value, Mapping):
         return {
             _fill(name, binding, key): _fill(entry, binding, f"{key}.{name}") for name, entry in value.items()
@@ -137,7 +139,7 @@ def _fill(value: Any, binding: Mapping[str, Any], key: str) -> Any:
 def refuse_placeholders(value: Any, key: str, known: list[str]) -> None:
     """Raise ConfigurationError if a placeholder was left unfilled in a value."""
     if isinstance(value, str):
-        match = _PLACEHOLDER.search(value)
+        match = PLACEHOLDER.search(value)
         if match:
             raise ConfigurationError(
                 "unknown placeholder", key=key, found=match[0], valid=did_you_mean(match[1], known)

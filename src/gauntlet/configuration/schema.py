@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gauntlet.configuration.expansion import SCALES
+from gauntlet.configuration.expansion import PLACEHOLDER, SCALES
 from gauntlet.configuration.grammar import UserSettings, WorkFile
 from gauntlet.contracts import ARCHITECTURES, DEFENCES, PROCEDURES
 from gauntlet.datasets.settings import DatasetSettings
@@ -108,7 +108,7 @@ def _by_scale(schema: dict[str, Any]) -> dict[str, Any]:
         key: schema[key] for key in ("description", "title", "default") if key in schema
     }
     scales = dict.fromkeys(SCALES, True)
-    text = {"type": "string", "pattern": r"\{[a-z_]+\}|^\s*-?[\d.]+\s*/\s*[\d.]+\s*$"}
+    text = {"type": "string", "pattern": PLACEHOLDER.pattern + r"|^\s*-?[\d.]+\s*/\s*[\d.]+\s*$"}
     by_scale = {
         "type": "object",
         "properties": scales,
