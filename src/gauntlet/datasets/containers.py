@@ -28,17 +28,8 @@ MOST_BYTES = 1 << 30
 has 1.3 million files; the largest file that is read whole, CIFAR-100's training records, has 154 MB."""
 
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-# What the readers of archives raise for a damaged or unsupported one; zipfile says NotImplementedError where a
-# member was compressed by a method that it does not know.
-_UNREADABLE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-)
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+"""What the readers of archives raise for a truncated or altered one."""
 
 
 class Container(Protocol):
@@ -213,12 +204,16 @@ class Zip:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what the standard library raises over a damaged archive into a DataError that names it."""
+    """Turn what the standard library raises over an archive into a DataError that names it and the remedy."""
     try:
         yield
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except _UNREADABLE as error:
+    except NotImplementedError as error:  # zipfile's, for instance over Deflate64, which Windows may use
+        raise DataError(
+            f"{path} is packed in a way that Python cannot read ({error}); unpack it by other means"
+        ) from error
+    except _DAMAGED as error:
         raise DataError(f"{path} is truncated or damaged ({error}); get it again") from error
 
 

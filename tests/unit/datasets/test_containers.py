@@ -163,6 +163,17 @@ def test_a_truncated_plain_tar_names_itself(write_tar):
         list(Tar(path).read(["a"]))
 
 
+def test_a_zip_packed_by_a_method_unknown_here_is_not_called_damaged(write_zip):
+    """Deflate64, method 9, stands in both of the member's headers."""
+    path = write_zip("x.zip", {"a": b"content"})
+    content = bytearray(path.read_bytes())
+    for method in (8, content.index(b"PK\1\2") + 10):
+        content[method : method + 2] = (9).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.zip is packed in a way that Python cannot read .*unpack it"):
+        list(Zip(path).read(["a"]))
+
+
 def test_an_altered_zip_member_is_noticed(write_zip):
     path = write_zip("x.zip", {"a": b"content of a"})
     content = path.read_bytes()
