@@ -36,7 +36,7 @@ NETWORKS = {
 }
 
 QUICK = list(NETWORKS)[:3]
-"""Those that take minutes on a CPU."""
+"""Those that a CPU measures within minutes."""
 
 
 def main() -> None:
