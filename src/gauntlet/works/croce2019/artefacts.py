@@ -25,10 +25,8 @@ def accuracy_table(inputs: ArtefactInputs) -> Table:
     images = frame["images"].unique()
     compared = beside_published(frame, inputs.published, on=["model", "eps", "attack"])
     models = attacked_models(inputs)
-    limits = [
-        f"{name} has {how['restarts']} restarts"
-        for name, how in inputs.settings["attacks"].items()
-        if "restarts" in how
+    restarts = [
+        f"{name} {how['restarts']}" for name, how in inputs.settings["attacks"].items() if "restarts" in how
     ]
     return Table(
         compared,
@@ -37,8 +35,8 @@ def accuracy_table(inputs: ArtefactInputs) -> Table:
         "image counts as not robust.",
         notes=(
             PARENTHESES,
-            f"At this scale {'; '.join(limits)}. PGD is run for every radius; CW, DF and the linear region attack "
-            "(ours) minimize the perturbation, and one run answers for all radii.",
+            f"Restarts at this scale: {', '.join(restarts)}. PGD is run for every radius; CW, DF and the linear "
+            "region attack (ours) minimize the perturbation, and one run answers for all radii.",
             "ci_low and ci_high bound the 95 % Wilson interval over images.",
         ),
         layout=side_by_side(
