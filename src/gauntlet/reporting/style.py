@@ -122,9 +122,10 @@ def new_figure(
 
 
 def look(number: int) -> dict[str, Any]:
-    """Return colour, line style and marker of the series ``number``; they start anew after eight."""
+    """Return colour, line style and marker of the series ``number``; eight more have hollow markers."""
     position = number % len(COLOURS)
-    return {"color": COLOURS[position], "linestyle": LINES[position], "marker": MARKERS[position]}
+    found = {"color": COLOURS[position], "linestyle": LINES[position], "marker": MARKERS[position]}
+    return found | {"markerfacecolor": "white"} if number // len(COLOURS) % 2 else found
 
 
 def bar_look(number: int) -> dict[str, Any]:

@@ -56,7 +56,12 @@ def test_colours_grow_lighter_in_clear_steps_for_every_eye(deficiency: list[list
 def test_series_differ_in_more_than_colour() -> None:
     for styles in (LINES, MARKERS, HATCHES):
         assert len(set(styles)) == len(COLOURS)
-    assert look(0) == look(len(COLOURS))
+
+
+def test_sixteen_series_look_different() -> None:
+    looks = [tuple(map(str, look(number).items())) for number in range(2 * len(COLOURS))]
+    assert len(set(looks)) == len(looks)
+    assert look(len(COLOURS)) == look(0) | {"markerfacecolor": "white"}
 
 
 def test_heatmap_colours_grow_darker_throughout() -> None:
