@@ -209,7 +209,8 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except NotImplementedError as error:  # zipfile's, for instance over Deflate64, which Windows may use
+    # Raised by zipfile itself over a packing it does not know, such as the Deflate64 that Windows may use.
+    except NotImplementedError as error:
         raise DataError(
             f"{path} is packed in a way that Python cannot read ({error}); unpack it by other means"
         ) from error
