@@ -15,33 +15,11 @@ def artefact_entry(wildcards):
     return artefacts[wildcards.artefact]
 
 
-def sources(scale, work, entry):
-    """Everything that an artefact or a claim is made from, by name."""
-    at_scale = catalogue(scale)
-    return {
-        "evaluations": {
-            name: str(paths.evaluation_file(scale, work, name))
-            for name in at_scale.evaluations_of(work, entry)
-        },
-        "models": {
-            name: str(paths.model_folder(scale, at_scale.origins[name]))
-            for name in at_scale.models_of(entry)
-        },
-        "datasets": {
-            split: str(paths.split_folder(*split.split("/")))
-            for split in entry.datasets
-        },
-        "published": [
-            str(CONFIG_FOLDER / "published" / work / file) for file in entry.published
-        ],
-        "settings": entry.settings,
-    }
-
-
 def source_files(scale, work, entry):
-    found = sources(scale, work, entry)
+    at_scale = catalogue(scale)
+    found = evidence(at_scale, work, entry)
     return [
-        *found["evaluations"].values(),
+        *(each["file"] for each in found["evaluations"].values()),
         *(file for name in found["models"] for file in model_files(scale, name)),
         *(
             file
@@ -56,23 +34,18 @@ def artefact_inputs(wildcards):
     return source_files(wildcards.scale, wildcards.work, artefact_entry(wildcards))
 
 
-def artefact_specification(wildcards):
-    entry = artefact_entry(wildcards)
+def artefact_spec(wildcards):
+    artefact_entry(wildcards)
     return compact_json(
-        {
-            "work": wildcards.work,
-            "name": wildcards.artefact,
-            "kind": "figure" if paths.is_figure(wildcards.artefact) else "table",
-            "title": titled(wildcards.artefact, entry),
-            "make": entry.make,
-            "scale": wildcards.scale,
-            **sources(wildcards.scale, wildcards.work, entry),
-        }
+        artefact_specification(
+            catalogue(wildcards.scale), wildcards.work, wildcards.artefact
+        )
     )
 
 
-def titled(artefact, entry):
-    return f"{paths.artefact_label(artefact)}: {entry.title}"
+def artefact_title(wildcards):
+    entry = artefact_entry(wildcards)
+    return f"{paths.artefact_label(wildcards.artefact)}: {entry.title}"
 
 
 def code_of(wildcards):
@@ -101,9 +74,9 @@ rule make_table:
         artefact="table-[a-z0-9.-]+",
     localrule: True
     params:
-        spec=artefact_specification,
+        spec=artefact_spec,
         code=code_of,
-        title=lambda wildcards: titled(wildcards.artefact, artefact_entry(wildcards)),
+        title=artefact_title,
     message:
         "Making {wildcards.artefact} of {wildcards.work}"
     script:
@@ -132,9 +105,9 @@ rule make_figure:
         artefact="figure-[a-z0-9.-]+",
     localrule: True
     params:
-        spec=artefact_specification,
+        spec=artefact_spec,
         code=code_of,
-        title=lambda wildcards: titled(wildcards.artefact, artefact_entry(wildcards)),
+        title=artefact_title,
     message:
         "Drawing {wildcards.artefact} of {wildcards.work}"
     script:

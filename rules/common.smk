@@ -6,6 +6,11 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 
 from gauntlet.configuration import load_catalogue, paths
+from gauntlet.configuration.specifications import (
+    artefact_specification,
+    claim_specification,
+    evidence,
+)
 from gauntlet.errors import GauntletError
 from gauntlet.planning.availability import find_available
 from gauntlet.planning.cost import job_minutes

@@ -8,15 +8,9 @@ def claim_specifications(wildcards):
     for name, entry in catalogue(scale).works[work].content.claims.items():
         missing = available(scale).reason(work, entry)
         claims.append(
-            {
-                "name": name,
-                "statement": entry.statement,
-                "check": entry.check or name.replace("-", "_"),
-                "missing": missing,
-                **sources(scale, work, entry),
-            }
+            {**claim_specification(catalogue(scale), work, name), "missing": missing}
         )
-    return compact_json({"work": work, "scale": scale, "claims": claims})
+    return compact_json({"claims": claims})
 
 
 def claim_inputs(wildcards):
@@ -73,7 +67,7 @@ def site_specification(wildcards):
             {
                 "name": artefact,
                 "kind": "figure" if paths.is_figure(artefact) else "table",
-                "title": titled(artefact, entry),
+                "title": f"{paths.artefact_label(artefact)}: {entry.title}",
                 "files": [
                     path.relative_to(paths.REPORTS / scale).as_posix()
                     for path in paths.artefact_files(scale, name, artefact)
@@ -88,8 +82,8 @@ def site_specification(wildcards):
         works.append(
             {
                 "name": name,
-                "title": work.content.title,
-                "document": work.content.document.model_dump(),
+                "title": work.about.title,
+                "document": work.about.document.model_dump(),
                 "artefacts": artefacts,
                 "claims": f"{name}/claims.csv",
                 "page": f"{name}/index.html",

@@ -74,7 +74,7 @@ def _plan(catalogue: Catalogue) -> int:
 
 def _list(catalogue: Catalogue) -> int:
     for work in catalogue.works.values():
-        print(f"{work.name}: {work.content.title}")
+        print(f"{work.name}: {work.about.title}")
         for name, entry in work.content.artefacts.items():
             file = paths.artefact_files(catalogue.scale, work.name, name)[
                 0 if name.startswith("table-") else 1

@@ -15,26 +15,35 @@ SCALES = ("demo", "small", "full")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """What ``foreach`` fills in: a name in braces."""
 
+ROWS = "rows"
+"""The key of a ``foreach`` whose entries are mappings, each binding several variables."""
+
+_MOST_COLUMNS = 99
+
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 
 
 def at_scale(value: Any, scale: str, key: str = "") -> Any:
     """Choose one scale in every ``{demo: ..., small: ..., full: ...}`` inside a value.
 
+    A scale that is left out has the value of the next larger one, so that ``full`` must be there.
+
     Raises:
-        ConfigurationError: a mapping by scale lacks a scale or has other keys beside them.
+        ConfigurationError: a mapping by scale lacks ``full`` or has other keys beside the scales.
     """
     if isinstance(value, Mapping):
-        named = [name for name in value if name in SCALES]
-        if named:
-            missing = [name for name in SCALES if name not in value]
+        if any(name in SCALES for name in value):
             others = [str(name) for name in value if name not in SCALES]
-            if missing or others:
-                problem = "a value by scale lacks a scale" if missing else "a value by scale has another key"
+            if others or SCALES[-1] not in value:
+                problem = "a value by scale has another key" if others else "a value by scale lacks full"
                 raise ConfigurationError(
-                    problem, key=key, found=", ".join(map(str, value)), valid=f"exactly {', '.join(SCALES)}"
+                    problem,
+                    key=key,
+                    found=", ".join(map(str, value)),
+                    valid=f"{', '.join(SCALES)}; full at least",
                 )
-            return at_scale(value[scale], scale, key)
+            chosen = next(name for name in SCALES[SCALES.index(scale) :] if name in value)
+            return at_scale(value[chosen], scale, key)
         return {
             name: at_scale(entry, scale, f"{key}.{name}" if key else str(name))
             for name, entry in value.items()
@@ -44,8 +53,49 @@ def at_scale(value: Any, scale: str, key: str = "") -> Any:
     return value
 
 
+def insert_presets(value: Any, presets: Mapping[str, Any], key: str = "") -> Any:
+    """Replace every ``{preset: <name>, ...}`` inside a value by the preset; keys beside it replace the preset's own.
+
+    Args:
+        value: as written, its scales already chosen.
+        presets: by name, at the same scale.
+        key: path of the value, for messages.
+
+    Raises:
+        ConfigurationError: an unknown preset, or keys beside one that is no mapping.
+    """
+    if isinstance(value, Mapping):
+        filled = {
+            name: insert_presets(entry, presets, f"{key}.{name}" if key else str(name))
+            for name, entry in value.items()
+        }
+        if "preset" not in filled:
+            return filled
+        name = filled.pop("preset")
+        if name not in presets:
+            raise ConfigurationError(
+                "unknown preset", key=key, found=name, valid=did_you_mean(str(name), map(str, presets))
+            )
+        preset = insert_presets(presets[name], presets, key)
+        if not filled:
+            return preset
+        if not isinstance(preset, Mapping):
+            raise ConfigurationError(
+                "only a preset that is a mapping can be changed",
+                key=key,
+                found=", ".join(filled),
+                valid="preset alone",
+            )
+        return {**preset, **filled}
+    if isinstance(value, list):
+        return [insert_presets(entry, presets, f"{key}[{position}]") for position, entry in enumerate(value)]
+    return value
+
+
 def unfold(entries: Any, key: str) -> dict[str, Any]:
     """Expand the ``foreach`` of every entry of a section into one entry per combination.
+
+    What ``foreach`` bound stays with the entry as its ``labels``, as far as it is text, a number or true or false.
 
     Args:
         entries: mapping from name to entry, scales already chosen. An entry that is null is left out.
@@ -67,7 +117,10 @@ def unfold(entries: Any, key: str) -> dict[str, Any]:
         path = f"{key}.{pattern}"
         if not isinstance(entry, Mapping):
             raise ConfigurationError("must be a mapping", key=path, found=repr(entry))
-        body = {name: value for name, value in entry.items() if name != "foreach"}
+        body = {name: value for name, value in entry.items() if name not in ("foreach", "labels")}
+        own = entry.get("labels") or {}
+        if not isinstance(own, Mapping):
+            raise ConfigurationError("must be a mapping", key=f"{path}.labels", found=repr(own))
         for binding in _bindings(entry.get("foreach", {}), f"{path}.foreach"):
             name = str(_fill(str(pattern), binding, path))
             if not _NAME.fullmatch(name):
@@ -84,33 +137,55 @@ def unfold(entries: Any, key: str) -> dict[str, Any]:
                     found=name,
                     valid="a foreach whose variables all appear in the name",
                 )
-            unfolded[name] = _fill(body, binding, path)
+            bound = {label: value for label, value in binding.items() if isinstance(value, (str, int, float))}
+            unfolded[name] = {**_fill(body, binding, path), "labels": {**bound, **_fill(own, binding, path)}}
     return unfolded
 
 
 def _bindings(foreach: Any, key: str) -> Iterator[dict[str, Any]]:
-    """Yield every combination of a ``foreach``; a key with commas binds the columns of its rows."""
+    """Yield every combination of a ``foreach``: the product of its lists; ``rows`` binds several variables at once."""
     if not isinstance(foreach, Mapping):
         raise ConfigurationError("must map variables to lists", key=key, found=repr(foreach))
     axes: list[list[dict[str, Any]]] = []
     for variables, values in foreach.items():
-        names = [name.strip() for name in str(variables).split(",")]
+        path = f"{key}.{variables}"
         if not isinstance(values, list):
-            raise ConfigurationError("must be a list", key=f"{key}.{variables}", found=repr(values))
-        rows = []
-        for value in values:
-            row = [value] if len(names) == 1 else value
-            if not isinstance(row, list) or len(row) != len(names):
-                raise ConfigurationError(
-                    "a row does not fit its variables",
-                    key=f"{key}.{variables}",
-                    found=repr(value),
-                    valid=f"{len(names)} values",
-                )
-            rows.append(dict(zip(names, row, strict=True)))
-        axes.append(rows)
+            raise ConfigurationError("must be a list", key=path, found=repr(values))
+        axes.append(_rows(values, path) if variables == ROWS else _columns(str(variables), values, path))
     for combination in itertools.product(*axes):
         yield {name: value for row in combination for name, value in row.items()}
+
+
+def _rows(values: list[Any], key: str) -> list[dict[str, Any]]:
+    """Return the rows of ``rows``, mappings that bind the same variables."""
+    for value in values:
+        if not isinstance(value, Mapping) or set(value) != set(values[0]):
+            raise ConfigurationError(
+                "a row does not fit the others",
+                key=key,
+                found=repr(value),
+                valid=f"a mapping with {', '.join(values[0]) if isinstance(values[0], Mapping) else 'variables'}",
+            )
+    return [dict(value) for value in values]
+
+
+def _columns(variables: str, values: list[Any], key: str) -> list[dict[str, Any]]:
+    """Return the bindings of one variable, or of two that are written ``"a, b": [[..., ...], ...]``."""
+    names = [name.strip() for name in variables.split(",")]
+    if len(names) == 1:
+        return [{names[0]: value} for value in values]
+    if len(names) > _MOST_COLUMNS:
+        raise ConfigurationError(
+            "too many columns to tell apart", key=key, valid=f"{ROWS}, a list of mappings with named keys"
+        )
+    rows = []
+    for value in values:
+        if not isinstance(value, list) or len(value) != len(names):
+            raise ConfigurationError(
+                "a row does not fit its variables", key=key, found=repr(value), valid=f"{len(names)} values"
+            )
+        rows.append(dict(zip(names, value, strict=True)))
+    return rows
 
 
 def _fill(value: Any, binding: Mapping[str, Any], key: str) -> Any:

@@ -49,6 +49,10 @@ class Normalization(Strict):
     std: list[float]
 
 
+Labels = dict[str, str | float | int | bool]
+"""What an entry is, for tables and claims to select by; it has no influence on what is computed."""
+
+
 class ModelEntry(Strict):
     """A network: how it is built, and either how it is trained or where its weights come from."""
 
@@ -59,6 +63,7 @@ class ModelEntry(Strict):
     training: TrainingSettings | None = None
     checkpoint: CheckpointSettings | None = None
     replicate: NonNegativeInt = Field(0, description="distinguishes repeated trainings of one specification")
+    labels: Labels = {}
 
     @model_validator(mode="after")
     def _one_origin(self) -> ModelEntry:
@@ -90,6 +95,8 @@ class EvaluationEntry(Strict):
     dataset: str | None = Field(None, description="the model's own data set if empty")
     samples: SamplesEntry = SamplesEntry()
     procedures: dict[str, ProcedureEntry]
+    procedure_labels: dict[str, Labels] = Field({}, description="written as labels of each procedure")
+    labels: Labels = {}
     chunk: PositiveInt = Field(
         100, description="images per chunk, the unit of batching, randomness and resuming"
     )
@@ -100,8 +107,8 @@ class EvaluationEntry(Strict):
     )
 
 
-class _Made(Strict):
-    """What artefacts and claims are made from; names may be patterns with ``*``."""
+class Evidence(Strict):
+    """Inputs of artefacts and claims; names may be patterns with ``*``."""
 
     evaluations: list[str] = []
     models: list[str] = []
@@ -110,20 +117,23 @@ class _Made(Strict):
     settings: dict[str, Any] = {}
 
 
-class ArtefactEntry(_Made):
+class ArtefactEntry(Evidence):
     """One table or figure."""
 
     title: str
-    make: str = Field(description="function in the work's artefacts module, or module.function of the work")
+    make: str = Field(
+        description="function in the chapter's tables or figures module, or module.function of the chapter"
+    )
 
 
-class ClaimEntry(_Made):
+class ClaimEntry(Evidence):
     """One statement of a work that the evidence supports or contradicts."""
 
     statement: str
     check: str | None = Field(
-        None, description="function in the work's claims module; the claim's name if empty"
+        None, description="function in the chapter's claims module; the claim's name if empty"
     )
+    source: str = Field("", description="number of the claim in the work's specification")
 
 
 class Document(Strict):
@@ -138,11 +148,15 @@ class Document(Strict):
 
 
 class WorkFile(Strict):
-    """A file ``config/works/<work>.yaml`` after its scale was chosen and ``foreach`` unfolded."""
+    """A file ``config/works/<work>/work.yaml``."""
 
     title: str
     document: Document
-    definitions: Any = Field(None, description="anything; a place for YAML anchors")
+
+
+class ChapterFile(Strict):
+    """A file ``config/works/<work>/<chapter>.yaml`` after its scale was chosen and ``foreach`` unfolded."""
+
     models: dict[str, ModelEntry] = {}
     evaluations: dict[str, EvaluationEntry] = {}
     artefacts: dict[str, ArtefactEntry] = {}

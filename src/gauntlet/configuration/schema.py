@@ -1,6 +1,6 @@
 """JSON schemas of the configuration files, so that an editor completes keys and underlines mistakes.
 
-The schema of a work's file is looser than its grammar where the file says more than one thing at once: any value
+The schema of a chapter's file is looser than its grammar where the file says more than one thing at once: any value
 may be written by scale, as a fraction, or as the placeholder of a ``foreach``.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from gauntlet.configuration.expansion import PLACEHOLDER, SCALES
-from gauntlet.configuration.grammar import UserSettings, WorkFile
+from gauntlet.configuration.grammar import ChapterFile, UserSettings, WorkFile
 from gauntlet.contracts import ARCHITECTURES, DEFENCES, PROCEDURES
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.registry import Registry
@@ -24,12 +24,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write the schemas of config.yaml, datasets.yaml and the works' files into ``folder``."""
+    """Write the schemas of config.yaml, datasets.yaml and the works' and chapters' files into ``folder``."""
     datasets = TypeAdapter(dict[str, DatasetSettings]).json_schema()
     schemas = {
         "config": UserSettings.model_json_schema(),
         "datasets": datasets,
-        "work": work_schema(),
+        "work": WorkFile.model_json_schema(),
+        "chapter": chapter_schema(),
     }
     written = []
     for name, schema in schemas.items():
@@ -39,9 +40,9 @@ def write_schemas(folder: Path) -> list[Path]:
     return written
 
 
-def work_schema() -> dict[str, Any]:
-    """Return the schema of a work's file."""
-    schema = WorkFile.model_json_schema()
+def chapter_schema() -> dict[str, Any]:
+    """Return the schema of a chapter's file."""
+    schema = ChapterFile.model_json_schema()
     definitions = schema.pop("$defs")
     registries: dict[str, Registry[Any]] = {
         "architecture": ARCHITECTURES,
@@ -58,12 +59,15 @@ def work_schema() -> dict[str, Any]:
     )
     models["architecture"] = {"$ref": "#/$defs/architecture"}
     models["defence"] = {"$ref": "#/$defs/defence"}
+    del evaluations["procedure_labels"]  # written as labels of each procedure
     evaluations["procedures"]["additionalProperties"] = {"$ref": "#/$defs/procedure"}
     loose = {name: _loosen(definition) for name, definition in definitions.items()}
     for name in ENTRIES:
-        loose[name]["properties"]["foreach"] = {"type": "object"}
+        loose[name]["properties"] |= {"foreach": {"type": "object"}, "labels": {"type": "object"}}
         loose[name].pop("required", None)
-    return {**_loosen(schema), "$defs": loose}
+    loosened = _loosen(schema)
+    loosened["properties"]["definitions"] = {"description": "anything; a place for YAML anchors"}
+    return {**loosened, "$defs": loose}
 
 
 def _component(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def _component(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -
     schema["properties"] = {
         "name": {"const": name},
         "foreach": {"type": "object"},
+        "labels": {"type": "object"},
         **schema.get("properties", {}),
     }
     schema["required"] = ["name", *schema.get("required", [])]
@@ -112,7 +117,7 @@ def _by_scale(schema: dict[str, Any]) -> dict[str, Any]:
     by_scale = {
         "type": "object",
         "properties": scales,
-        "required": list(SCALES),
+        "required": [SCALES[-1]],
         "additionalProperties": False,
     }
     return {**annotations, "anyOf": [schema, text, by_scale]}

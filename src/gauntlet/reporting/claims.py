@@ -1,28 +1,11 @@
-"""Verdicts on claims, and the rules that turn an interval into one."""
+"""Legacy. Verdicts on claims, and the rules that turn an interval into one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
-
-Decision = Literal["supported", "contradicted", "inconclusive", "not testable"]
-
-DECISIONS: tuple[Decision, ...] = get_args(Decision)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the evidence says of one claim.
-
-    Attributes:
-        decision: ``inconclusive`` where the confidence interval or the sample does not decide.
-        reason: one or two sentences with the numbers that decided.
-        numbers: the deciding numbers by name, for the csv.
-    """
-
-    decision: Decision
-    reason: str
-    numbers: dict[str, float] = field(default_factory=dict)
+from gauntlet.analysis.verdicts import Decision as Decision
+from gauntlet.analysis.verdicts import Verdict as Verdict
+from gauntlet.analysis.verdicts import all_of as all_of
+from gauntlet.analysis.verdicts import not_testable as not_testable
 
 
 def direction(name: str, difference: float, low: float, high: float, *, threshold: float = 0.0) -> Verdict:
@@ -92,27 +75,6 @@ def equals(name: str, value: float, expected: float, *, tolerance: float) -> Ver
         f"{name}: {value:.8g}, {relation} ({expected:.8g}, tolerance {tolerance:.2g}).",
         {name: float(value), f"{name}, stated": float(expected)},
     )
-
-
-def all_of(*parts: Verdict) -> Verdict:
-    """Join the parts of a claim: one contradiction contradicts it, one open part leaves it open.
-
-    Parts that are not testable are passed over if others are; the reason names them.
-    """
-    if not parts:
-        raise ValueError("a claim has at least one part")
-    found = {part.decision for part in parts}
-    order: tuple[Decision, ...] = ("contradicted", "inconclusive", "supported", "not testable")
-    decision = next(candidate for candidate in order if candidate in found)
-    numbers: dict[str, float] = {}
-    for part in parts:
-        numbers |= part.numbers
-    return Verdict(decision, " ".join(part.reason for part in parts), numbers)
-
-
-def not_testable(reason: str) -> Verdict:
-    """Say why a claim cannot be decided here."""
-    return Verdict("not testable", reason)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

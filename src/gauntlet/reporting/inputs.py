@@ -111,9 +111,9 @@ def load_inputs(spec: Mapping[str, Any]) -> ArtefactInputs:
         scale=spec["scale"],
         settings=dict(spec.get("settings", {})),
         evaluations={
-            name: EvaluationResult(Path(file)) for name, file in spec.get("evaluations", {}).items()
+            name: EvaluationResult(Path(entry["file"])) for name, entry in spec.get("evaluations", {}).items()
         },
-        models={name: Path(folder) for name, folder in spec.get("models", {}).items()},
+        models={name: Path(entry["folder"]) for name, entry in spec.get("models", {}).items()},
         datasets={name: Path(folder) for name, folder in spec.get("datasets", {}).items()},
         published=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
         title=spec.get("title") or spec.get("statement", ""),

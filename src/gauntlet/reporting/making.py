@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -11,27 +12,27 @@ from typing import Any
 
 import pandas as pd
 
+from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
+from gauntlet.analysis.verdicts import Verdict, not_testable
 from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.reporting.artefacts import Figure, Table
-from gauntlet.reporting.claims import Verdict, not_testable
 from gauntlet.reporting.formatting import escape_markdown
-from gauntlet.reporting.inputs import load_inputs
 from gauntlet.reporting.provenance import provenance_of
 from gauntlet.reporting.writers import write_figure, write_table
 from gauntlet.runtime.files import atomic_path, write_text
 from gauntlet.runtime.job import say
 
-CLAIM_COLUMNS = ("claim", "statement", "decision", "reason", "numbers", "scale")
+CLAIM_COLUMNS = ("claim", "source", "statement", "criterion", "decision", "reason", "numbers", "scale")
 
 
-def find_function(work: str, name: str, module: str) -> Callable[..., Any]:
-    """Return the function ``name`` of ``gauntlet.works.<work>.<module>``; ``name`` may bring its own module.
+def find_function(work: str, chapter: str, name: str) -> Callable[..., Any]:
+    """Return the function ``<module>.<function>`` of a chapter of a work.
 
     Raises:
         ConfigurationError: there is no such module or function; the message offers near names.
     """
-    *path, function = name.split(".")
-    place = ".".join(["gauntlet", "works", work, *(path or [module])])
+    module, _, function = name.rpartition(".")
+    place = f"gauntlet.works.{work}.{chapter}.{module}"
     try:
         found = importlib.import_module(place)
     except ModuleNotFoundError as error:
@@ -50,6 +51,15 @@ def find_function(work: str, name: str, module: str) -> Callable[..., Any]:
     return getattr(found, function)
 
 
+def _inputs(function: Callable[..., Any], spec: Mapping[str, Any]) -> ArtefactInputs:
+    # Transitional: functions that have not moved to labels yet.
+    from gauntlet.reporting import inputs as legacy
+
+    if function.__globals__.get("ArtefactInputs") is legacy.ArtefactInputs:
+        return legacy.load_inputs(spec)  # type: ignore[return-value]
+    return load_inputs(spec)
+
+
 def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) -> None:
     """Make one table or figure and write its files.
 
@@ -64,8 +74,8 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
     # Functions of a work draw with matplotlib's defaults, which this import sets.
     import gauntlet.reporting.style  # noqa: F401
 
-    function = find_function(spec["work"], spec["make"], "artefacts")
-    inputs = load_inputs(spec)
+    function = find_function(spec["work"], spec["chapter"], spec["make"])
+    inputs = _inputs(function, spec)
     try:
         artefact = function(inputs)
     except Exception as error:
@@ -75,7 +85,7 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
         raise TypeError(
             f"{spec['work']}: {spec['name']} is a {spec['kind']}, but {spec['make']} returned a {returned}"
         )
-    provenance = provenance_of(inputs)
+    provenance = provenance_of(load_inputs(spec))
     if isinstance(artefact, Table):
         write_table(artefact, provenance, outputs)
     else:
@@ -86,29 +96,31 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
     """Check the claims of a work.
 
     Args:
-        spec: ``work``, ``scale`` and ``claims``: per claim what `load_inputs` takes beyond these two, with
-            ``statement``, ``check`` (the work's function) and ``missing`` (why its inputs cannot be had).
+        spec: ``claims``: per claim what `load_inputs` takes, with ``chapter``, ``source``, ``check`` (the
+            chapter's function) and ``missing`` (why its inputs cannot be had).
 
     Returns:
-        One row per claim: ``claim, statement, decision, reason, numbers`` (as JSON) and ``scale``.
+        One row per claim: its name and number in the specification, what it says, what counts as support (the
+        docstring of its check), the decision with its reason, and the numbers that decided, as JSON.
 
     Raises:
         RuntimeError: a check failed; the message names the claim.
     """
     rows = []
     for claim in spec["claims"]:
-        verdict = _verdict({"work": spec["work"], "scale": spec["scale"], **claim})
+        check = find_function(claim["work"], claim["chapter"], claim["check"])
+        verdict = _verdict(claim, check)
         say(f"{claim['name']}: {verdict.decision}")
         numbers = {key: _finite(value) for key, value in verdict.numbers.items()}
         rows.append(
-            (
-                claim["name"],
-                claim["statement"],
-                verdict.decision,
-                verdict.reason,
-                json.dumps(numbers),
-                spec["scale"],
-            )
+            {
+                **{key: claim[key] for key in ("source", "statement", "scale")},
+                "claim": claim["name"],
+                "criterion": " ".join((inspect.getdoc(check) or "").split()),
+                "decision": verdict.decision,
+                "reason": verdict.reason,
+                "numbers": json.dumps(numbers),
+            }
         )
     return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
 
@@ -117,19 +129,18 @@ def write_claims(verdicts: pd.DataFrame, csv: str | Path, markdown: str | Path) 
     """Write the verdicts of a work as csv and as a Markdown table."""
     with atomic_path(csv) as temporary:
         verdicts.to_csv(temporary, index=False, lineterminator="\n")
-    lines = ["| claim | statement | verdict | reason |", "| :--- | :--- | :--- | :--- |"]
+    lines = ["| claim | statement | verdict | reason | criterion |", "| :--- | :--- | :--- | :--- | :--- |"]
     for row in verdicts.itertuples():
-        cells = (row.claim, row.statement, f"**{row.decision}**", row.reason)
+        cells = (row.claim, row.statement, f"**{row.decision}**", row.reason, row.criterion)
         lines.append(f"| {' | '.join(escape_markdown(str(cell)) for cell in cells)} |")
     write_text(markdown, "\n".join(lines) + "\n")
 
 
-def _verdict(claim: Mapping[str, Any]) -> Verdict:
+def _verdict(claim: Mapping[str, Any], check: Callable[..., Any]) -> Verdict:
     if claim.get("missing"):
         return not_testable(claim["missing"])
-    check = find_function(claim["work"], claim.get("check") or claim["name"], "claims")
     try:
-        verdict = check(load_inputs(claim))
+        verdict = check(_inputs(check, claim))
     except Exception as error:
         raise RuntimeError(
             f"claim {claim['name']} of {claim['work']} could not be checked: {error}"

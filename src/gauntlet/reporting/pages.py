@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gauntlet.reporting.claims import DECISIONS
+from gauntlet.analysis.verdicts import DECISIONS
 from gauntlet.reporting.numerals import ABSENT, duration, format_number
 from gauntlet.runtime.files import read_json
 
@@ -32,7 +32,13 @@ SCALE_NOTES = {
     "full": "Full scale: data, networks, training and attacks as published.",
 }
 
-SYMBOLS = {"supported": "✓", "contradicted": "✕", "inconclusive": "≈", "not testable": "○"}
+SYMBOLS = {
+    "supported": "✓",
+    "contradicted": "✕",
+    "inconclusive": "≈",
+    "by construction": "=",
+    "not testable": "○",
+}
 
 _LONG_TABLE_ROWS = 14
 _COMPARED_ROWS = 200

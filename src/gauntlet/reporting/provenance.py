@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from gauntlet.reporting.inputs import ArtefactInputs
+from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.reporting.numerals import duration
 from gauntlet.runtime.manifest import code_version
 
@@ -96,7 +95,8 @@ class Provenance:
 def provenance_of(inputs: ArtefactInputs) -> Provenance:
     """Collect the provenance of an artefact from the manifests of its evaluations and models."""
     manifests: dict[str, dict[str, Any]] = {}
-    datasets, models, samples = set(inputs.datasets), set(inputs.models), {}
+    datasets, samples = set(inputs.datasets), {}
+    models = {model.name for model in inputs.models}
     for name, evaluation in inputs.evaluations.items():
         manifests[f"evaluation {name}"] = evaluation.manifest
         specification = evaluation.specification
@@ -104,9 +104,9 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
         models.add(specification["model"])
         counts = evaluation.frame["procedure"].value_counts()
         samples[name] = int(counts.max()) if len(counts) else 0
-    for name, folder in inputs.models.items():
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        manifests[f"model {name}"] = manifest
+    for model in inputs.models:
+        manifest = model.manifest
+        manifests[f"model {model.name}"] = manifest
         if manifest["specification"].get("training"):
             datasets.add(f"{manifest['specification']['dataset']}/train")
     libraries: dict[str, set[str]] = {}

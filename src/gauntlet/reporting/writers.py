@@ -17,8 +17,8 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
+from gauntlet.analysis.published import agreement
 from gauntlet.reporting.artefacts import Figure, Table
-from gauntlet.reporting.comparison import agreement
 from gauntlet.reporting.formatting import (
     Grid,
     escape_latex,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
+from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
+from gauntlet.configuration import Catalogue, load_catalogue
+from gauntlet.configuration.specifications import artefact_specification, claim_specification
+from gauntlet.runtime.files import write_json
 from gauntlet.runtime.tables import with_manifest
 
-PUBLISHED = Path(__file__).parents[3] / "config" / "published"
+CONFIG = Path(__file__).parents[3] / "config"
+PUBLISHED = CONFIG / "published"
 
 
 @pytest.fixture
@@ -36,45 +41,45 @@ def published(work: str) -> Callable[..., pd.DataFrame]:
     return read
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> Callable[..., EvaluationResult]:
-    """Return a function that writes the table of an evaluation with its manifest, kept images too, and opens it."""
-
-    def save(
-        name: str, frame: pd.DataFrame, manifest: Mapping[str, Any], **images: np.ndarray
-    ) -> EvaluationResult:
-        path = tmp_path / f"{name}.parquet"
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        pq.write_table(with_manifest(table, manifest), path)
-        if images:
-            np.savez(path.with_suffix(".npz"), **images)  # type: ignore[arg-type]
-        return EvaluationResult(path)
-
-    return save
+@pytest.fixture(scope="session")
+def catalogues() -> Callable[[str], Catalogue]:
+    """Return a function that gives the project's own catalogue at a scale."""
+    return cache(lambda scale: load_catalogue(CONFIG, {"scale": scale}))
 
 
 @pytest.fixture
-def evaluations(saved: Callable[..., EvaluationResult]) -> Callable[..., dict[str, EvaluationResult]]:
-    """Return a function that writes evaluations of a made-up world and opens them.
+def inputs_of(
+    work: str, tmp_path: Path, catalogues: Callable[[str], Catalogue]
+) -> Callable[..., ArtefactInputs]:
+    """Return a function that builds the inputs of an artefact or a claim of the configuration from a made-up world.
 
-    The world's ``evaluation`` gives the rows, the manifest and the kept images of the evaluation of a name.
+    Labels, settings and published numbers are the configuration's; the rows are the world's. Its
+    ``evaluation(name)`` gives rows, manifest and kept images of an evaluation, its ``model(name)``, if models are
+    read, history and manifest of a model.
     """
 
-    def write(world: Any, *names: str, **details: Any) -> dict[str, EvaluationResult]:
-        made = {}
-        for name in names:
-            frame, manifest, images = world.evaluation(name, **details)
-            made[name] = saved(name, frame, manifest, **images)
-        return made
-
-    return write
-
-
-@pytest.fixture
-def inputs(work: str) -> Callable[..., ArtefactInputs]:
-    """Return a function that builds the inputs of an artefact or a claim."""
-
-    def build(**parts: Any) -> ArtefactInputs:
-        return ArtefactInputs(work=work, name="made-up", scale="demo", **parts)
+    def build(name: str, world: Any, *, scale: str = "demo", **settings: Any) -> ArtefactInputs:
+        catalogue = catalogues(scale)
+        kind = artefact_specification if name.startswith(("table-", "figure-")) else claim_specification
+        spec = kind(catalogue, work, name)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for evaluation, entry in spec["evaluations"].items():
+            frame, manifest, images = world.evaluation(evaluation)
+            file = folder / f"{evaluation}.parquet"
+            pq.write_table(with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), file)
+            if images:
+                np.savez(file.with_suffix(".npz"), **images)
+            present = set(frame["procedure"])
+            procedures = {each: labels for each, labels in entry["procedures"].items() if each in present}
+            spec["evaluations"][evaluation] = {**entry, "file": str(file), "procedures": procedures}
+        for model, entry in spec["models"].items():
+            history, manifest = world.model(model)
+            place = folder / model
+            place.mkdir()
+            history.to_parquet(place / "history.parquet")
+            write_json(place / "manifest.json", manifest)
+            spec["models"][model] = {**entry, "folder": str(place)}
+        return load_inputs({**spec, "settings": {**spec["settings"], **settings}})
 
     return build

@@ -8,7 +8,7 @@ import pytest
 from gauntlet.reporting.formatting import grid_of, to_markdown
 from gauntlet.reporting.statistics import wilson
 from gauntlet.works.chen2021 import frank_wolfe, hard_label, pictures
-from gauntlet.works.chen2021.observations import attack_name, chosen
+from gauntlet.works.chen2021.black_box.observations import attack_name, chosen
 
 LABELS = ("labels-mnist", "labels-cifar10", "labels-resnet50", "labels-inception")
 

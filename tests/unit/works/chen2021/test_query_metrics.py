@@ -7,7 +7,7 @@ import torch
 
 from gauntlet.attacks.rays import RayS
 from gauntlet.contracts import Batch
-from gauntlet.works.chen2021.metrics import (
+from gauntlet.works.chen2021.black_box.metrics import (
     average_decision_boundary_distance,
     distance_trace,
     iterations,

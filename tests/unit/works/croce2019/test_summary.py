@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gauntlet.works.croce2019.summary import difference_to_best
+from gauntlet.works.croce2019.linear_regions.summary import difference_to_best
 
 PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "croce2019"
 

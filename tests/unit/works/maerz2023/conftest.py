@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gauntlet.measures.gradient_similarity import cosine_column
-from gauntlet.works.maerz2023.observations import (
+from gauntlet.works.maerz2023.perturbations.observations import (
     ALL_SCHEMES,
     GRADIENT,
     NINE,
@@ -22,7 +22,7 @@ from gauntlet.works.maerz2023.observations import (
     Scheme,
     procedure,
 )
-from gauntlet.works.maerz2023.similarity import similarity_name
+from gauntlet.works.maerz2023.perturbations.similarity import similarity_name
 
 Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 PUBLISHED = Path(__file__).parents[4] / "config" / "published" / "maerz2023"

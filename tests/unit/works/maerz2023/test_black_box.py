@@ -14,7 +14,7 @@ import pytest
 from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.reporting.statistics import wilson
 from gauntlet.works.maerz2023 import black_box_artefacts, claims_black_box
-from gauntlet.works.maerz2023.black_box import (
+from gauntlet.works.maerz2023.perturbations.black_box import (
     RADII,
     matched,
     runs,

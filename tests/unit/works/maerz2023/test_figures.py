@@ -12,8 +12,8 @@ from scipy.signal import correlate2d
 
 from gauntlet.reporting.inputs import EvaluationResult
 from gauntlet.works.maerz2023 import diagrams, examples, figures, formulas, similarity, surfaces
-from gauntlet.works.maerz2023.observations import Observations, number, procedure, radius_label
-from gauntlet.works.maerz2023.similarity import DOUBLE_RADIUS, SAME_RADIUS
+from gauntlet.works.maerz2023.perturbations.observations import Observations, number, procedure, radius_label
+from gauntlet.works.maerz2023.perturbations.similarity import DOUBLE_RADIUS, SAME_RADIUS
 
 
 @pytest.fixture

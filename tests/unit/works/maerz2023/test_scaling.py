@@ -5,7 +5,7 @@ from math import e, exp, factorial, inf, pi, sqrt
 
 import pytest
 
-from gauntlet.works.maerz2023.scaling import (
+from gauntlet.works.maerz2023.perturbations.scaling import (
     equal_volume_factor,
     lambda_factor,
     log_ball_volume,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gauntlet.works.maerz2023 import artefacts, taxonomy
-from gauntlet.works.maerz2023.observations import SCHEMES
-from gauntlet.works.maerz2023.published import (
+from gauntlet.works.maerz2023.perturbations.observations import SCHEMES
+from gauntlet.works.maerz2023.perturbations.published import (
     norm_name,
     only_value,
     radius_conditions,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.works.matyasko2020.minimal_norms import ATTACKS, NORMS, Attack
+from gauntlet.works.matyasko2020.primal_dual.minimal_norms import ATTACKS, NORMS, Attack
 
 Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 RADII = (1, 2, 3, 4, 5)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gauntlet.works.matyasko2020 import minimal_norm_figures, minimal_norm_tables
-from gauntlet.works.matyasko2020.minimal_norms import column_named, mean_sizes, victims_of
+from gauntlet.works.matyasko2020.primal_dual.minimal_norms import column_named, mean_sizes, victims_of
 
 MNIST = ("mnist-plain", "mnist-linf-at", "mnist-l2-at")
 

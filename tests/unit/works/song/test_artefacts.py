@@ -9,7 +9,7 @@ import torch
 
 from gauntlet.architectures.pca_prefix import principal_components
 from gauntlet.works.song import artefacts, diagrams, examples, figures, formulas, spectrum
-from gauntlet.works.song.observations import Certificates
+from gauntlet.works.song.smoothing.observations import Certificates
 
 
 def test_table_5_1_stands_beside_every_printed_number(certificates_of, published, inputs):

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import ndtr
 
 from gauntlet.certification.bounds import clopper_pearson_lower
-from gauntlet.works.song.metrics import (
+from gauntlet.works.song.smoothing.metrics import (
     average_certified_radius,
     average_certified_radius_bounds,
     average_certified_radius_gain,

@@ -1,0 +1,85 @@
+"""Statements about several numbers at once, each decided by a joint bootstrap of all of them.
+
+A statement is supported if it holds in at least 95 % of the resamples and contradicted if in at most 5 %. All
+numbers are resampled together, so that a ranking of many attacks needs no further correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gauntlet.analysis.bootstrap import Estimate
+from gauntlet.analysis.intervals import LEVEL
+from gauntlet.analysis.verdicts import Decision, Verdict
+
+SAME = 1e-9
+"""Numbers closer than this are equal."""
+
+
+def holds(
+    name: str, estimate: Estimate, statement: Callable[[NDArray[np.float64]], bool | np.bool_]
+) -> Verdict:
+    """Judge a statement about the entries of an estimate.
+
+    Args:
+        name: the statement with the numbers it is about; begins the reason.
+        estimate: the numbers.
+        statement: whether it is true of such numbers.
+    """
+    share = estimate.share_where(statement)
+    decision: Decision = "inconclusive"
+    if share >= LEVEL:
+        decision = "supported"
+    elif share <= 1 - LEVEL:
+        decision = "contradicted"
+    return Verdict(
+        decision,
+        f"{name}: true in {100 * share:.0f} % of the resamples.",
+        {f"{name}, share of resamples": share},
+    )
+
+
+def lowest(
+    name: str, estimate: Estimate, names: Sequence[str], candidate: str, *, ties: bool = False
+) -> Verdict:
+    """Judge whether one entry is below all others.
+
+    Args:
+        name: what the entries are, such as ``mean l1 norm on MNIST``.
+        estimate: one entry per name.
+        names: of the entries.
+        candidate: the name that the claim says is lowest.
+        ties: whether being level with the lowest is enough.
+    """
+    ours = list(names).index(candidate)
+    others = np.arange(len(names)) != ours
+    rival = int(np.flatnonzero(others)[np.argmin(estimate.value[others])])
+    edge = SAME if ties else -SAME
+    return holds(
+        f"{name}: {candidate} {estimate.value[ours]:.4g} {'at most' if ties else 'below'} the lowest other, "
+        f"{names[rival]} {estimate.value[rival]:.4g}",
+        estimate,
+        lambda values: values[ours] <= values[others].min() + edge,
+    )
+
+
+def highest(name: str, estimate: Estimate, names: Sequence[str], candidate: str) -> Verdict:
+    """Judge whether one entry is above all others."""
+    ours = list(names).index(candidate)
+    others = np.arange(len(names)) != ours
+    rival = int(np.flatnonzero(others)[np.argmax(estimate.value[others])])
+    return holds(
+        f"{name}: {candidate} {estimate.value[ours]:.4g} above the highest other, "
+        f"{names[rival]} {estimate.value[rival]:.4g}",
+        estimate,
+        lambda values: values[ours] > values[others].max() + SAME,
+    )
+
+
+def ordered(name: str, estimate: Estimate, names: Sequence[str]) -> Verdict:
+    """Judge whether the entries rise (or stay) in the order in which they are given."""
+    listed = ", ".join(f"{each} {value:.4g}" for each, value in zip(names, estimate.value, strict=True))
+    return holds(f"{name}: {listed} in this order", estimate, lambda values: (np.diff(values) >= -SAME).all())

@@ -1,0 +1,65 @@
+"""Specifications of artefacts and claims: what their functions are told, and what decides whether they run again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gauntlet.configuration import paths
+from gauntlet.configuration.catalogue import Catalogue
+from gauntlet.configuration.grammar import Evidence
+from gauntlet.configuration.references import artefact_function, claim_function
+
+
+def evidence(catalogue: Catalogue, work: str, entry: Evidence) -> dict[str, Any]:
+    """Return everything that an artefact or a claim is made from, by name, with its labels."""
+    scale = catalogue.scale
+    return {
+        "evaluations": {
+            name: {
+                "file": str(paths.evaluation_file(scale, work, name)),
+                "labels": catalogue.evaluation_labels(work, name),
+                "procedures": catalogue.procedure_labels(work, name),
+            }
+            for name in catalogue.evaluations_of(work, entry)
+        },
+        "models": {
+            name: {
+                "folder": str(paths.model_folder(scale, catalogue.origins[name])),
+                "labels": {"model": name, **catalogue.models[name].labels},
+            }
+            for name in catalogue.models_of(entry)
+        },
+        "datasets": {split: str(paths.split_folder(*split.split("/"))) for split in entry.datasets},
+        "published": [str(catalogue.folder / "published" / work / file) for file in entry.published],
+        "settings": entry.settings,
+    }
+
+
+def artefact_specification(catalogue: Catalogue, work: str, name: str) -> dict[str, Any]:
+    """Return what an artefact depends on, apart from the content of its inputs."""
+    entry = catalogue.artefact(work, name)
+    return {
+        "work": work,
+        "chapter": catalogue.works[work].chapter_of("artefacts", name),
+        "name": name,
+        "kind": "figure" if paths.is_figure(name) else "table",
+        "title": f"{paths.artefact_label(name)}: {entry.title}",
+        "make": artefact_function(name, entry.make),
+        "scale": catalogue.scale,
+        **evidence(catalogue, work, entry),
+    }
+
+
+def claim_specification(catalogue: Catalogue, work: str, name: str) -> dict[str, Any]:
+    """Return what the check of a claim depends on, apart from the content of its inputs."""
+    entry = catalogue.works[work].content.claims[name]
+    return {
+        "work": work,
+        "chapter": catalogue.works[work].chapter_of("claims", name),
+        "name": name,
+        "statement": entry.statement,
+        "source": entry.source,
+        "check": claim_function(name, entry.check),
+        "scale": catalogue.scale,
+        **evidence(catalogue, work, entry),
+    }

@@ -1,0 +1,1 @@
+"""The linear region attack beside established ones."""

@@ -1,0 +1,1 @@
+"""Chapter 4: perturbations in three norms, gradient similarity, black-box attacks."""

@@ -1,0 +1,1 @@
+"""Randomized smoothing with generalized consistency and linear decomposition."""
