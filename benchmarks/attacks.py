@@ -16,7 +16,7 @@ from _measuring import options, read, seconds
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.first_order import FirstOrder
+from gauntlet.attacks.pgd import Pgd
 from gauntlet.attacks.scheduled_ascent import ScheduledAscent
 from gauntlet.contracts import Batch
 
@@ -42,12 +42,12 @@ def network() -> nn.Module:
     ).eval()
 
 
-def attacks() -> dict[str, FirstOrder | ScheduledAscent]:
-    found: dict[str, FirstOrder | ScheduledAscent] = {}
+def attacks() -> dict[str, Pgd | ScheduledAscent]:
+    found: dict[str, Pgd | ScheduledAscent] = {}
     for norm, eps in RADII.items():
         for steps in (1, 10, 20):
             size = eps if steps == 1 else 2.5 * eps / steps
-            found[f"first_order {norm} {steps}"] = FirstOrder(norm=norm, eps=eps, steps=steps, step_size=size)
+            found[f"pgd {norm} {steps}"] = Pgd(norm=norm, eps=eps, steps=steps, step_size=size)
     for norm, eps in RADII.items():
         for randomized in (False, True):
             name = f"scheduled_ascent {norm} 16{' randomized' if randomized else ''}"

@@ -18,7 +18,7 @@ from torch import nn
 from gauntlet.attacks.daa import Daa
 from gauntlet.attacks.linear_region import LinearRegion
 from gauntlet.attacks.minimal_norm import margins
-from gauntlet.attacks.pgd_restarts import PgdRestarts, SparsePgd
+from gauntlet.attacks.pgd_with_restarts import PgdWithRestarts, SparsePgd
 from gauntlet.attacks.primal_dual import PDGD, PDPGD
 from gauntlet.contracts import Batch, LabelledImages, Procedure
 
@@ -74,8 +74,8 @@ def attacks() -> dict[str, tuple[Procedure, int, int]]:
     for norm in ("linf", "l2", "l1", "l0"):
         found[f"pdpgd {norm}"] = (PDPGD(norm=norm, steps=STEPS), STEPS + 3, STEPS)
     for norm in ("linf", "l2"):
-        restarts = PgdRestarts(norm=norm, eps=tiny, step_size=tiny / 4, steps=STEPS)
-        found[f"pgd_restarts {norm}"] = (restarts, STEPS + 3, STEPS)
+        restarts = PgdWithRestarts(norm=norm, eps=tiny, step_size=tiny / 4, steps=STEPS)
+        found[f"pgd_with_restarts {norm}"] = (restarts, STEPS + 3, STEPS)
     found["sparse_pgd"] = (SparsePgd(eps=tiny, step_size=tiny / 4, steps=STEPS), STEPS + 3, STEPS)
     found["daa"] = (Daa(eps=tiny, step_size=tiny / 4, steps=STEPS), STEPS + 3, STEPS)
     return found

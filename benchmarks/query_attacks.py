@@ -28,8 +28,8 @@ from gauntlet.attacks.hop_skip_jump import HopSkipJump
 from gauntlet.attacks.nattack import NAttack
 from gauntlet.attacks.nes import NES
 from gauntlet.attacks.opt import OPT, SignOPT
-from gauntlet.attacks.query_attack import QueryAttack
 from gauntlet.attacks.rays import RayS
+from gauntlet.attacks.score_based import QueryAttack
 from gauntlet.attacks.sign_hunter import SignHunter
 from gauntlet.attacks.square import Square
 from gauntlet.contracts import Batch

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.contracts import DEFENCES
-from gauntlet.models import build_model, forward_flops, parameter_count, place
+from gauntlet.models import build_model, forward_flops, parameter_count, to_device
 from gauntlet.training.images import DeviceImages, to_unit_range
 from gauntlet.training.loop import computes_in_bfloat16, make_optimizer, train_epoch
 from gauntlet.training.settings import TrainingSettings
@@ -34,7 +34,7 @@ NETWORKS: list[dict[str, Any]] = [
     {"name": "preact_resnet", "blocks": [1, 1, 1], "width": 32},
 ]
 PGD = {
-    "name": "first_order",
+    "name": "pgd",
     "norm": "linf",
     "eps": "8/255",
     "steps": 7,
@@ -65,7 +65,7 @@ def bare_passes(
 
 
 def measure(architecture: dict[str, Any], arguments: argparse.Namespace, device: torch.device) -> str:
-    model = place(
+    model = to_device(
         build_model(
             {
                 "architecture": architecture,

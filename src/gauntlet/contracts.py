@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -83,10 +83,37 @@ class Cost:
         return Cost(self.forward * times, self.backward * times)
 
 
+@dataclass(frozen=True)
+class ThreatModel:
+    """What an attack knows of the network, what it bounds or minimizes, and where its size is recorded.
+
+    Attributes:
+        family: fixed_budget attacks stay in a ball; minimum_norm attacks look for the smallest perturbation;
+            score_based and decision_based ones ask the network queries; reference is noise, drawn without
+            the network.
+        knowledge: of the network: its gradients (white-box), its logits (scores), its predicted class (labels)
+            or nothing.
+        norm: in which the perturbation is bounded or minimized, None for an attack of another kind.
+        radius: of the ball, in pixel scale (l0: pixels), None for an attack that minimizes the perturbation.
+        distance: column of the outcome with the size of the smallest perturbation found.
+    """
+
+    family: Literal["fixed_budget", "minimum_norm", "score_based", "decision_based", "reference"]
+    knowledge: Literal["white-box", "scores", "labels", "none"]
+    norm: Literal["linf", "l2", "l1", "l0"] | None
+    radius: float | None
+    distance: str
+
+
 class Procedure(ABC):
     """An attack, a certificate or a measure: a frozen dataclass whose fields are its settings."""
 
     name: ClassVar[str]
+
+    @property
+    def threat_model(self) -> ThreatModel | None:
+        """Threat model of an attack; None for a certificate or a measure."""
+        return None
 
     @abstractmethod
     def run(self, model: Classifier, batch: Batch) -> Outcome:

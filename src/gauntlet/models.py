@@ -84,10 +84,10 @@ def load_model(
         model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
     except RuntimeError as error:
         raise DataError(f"{folder / WEIGHTS} does not fit its manifest: {error}") from None
-    return place(model, device).eval().requires_grad_(parameter_gradients)
+    return to_device(model, device).eval().requires_grad_(parameter_gradients)
 
 
-def place(model: nn.Module, device: torch.device | str) -> nn.Module:
+def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:
     """Move a model to a device, its convolutions laid out channels last, nearly always the faster way."""
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -23,7 +23,7 @@ WORK = {
             "defence": {
                 "name": "adversarial_training",
                 "attack": {
-                    "name": "first_order",
+                    "name": "pgd",
                     "norm": "linf",
                     "eps": "{eps}/255",
                     "steps": 2,
@@ -44,7 +44,7 @@ WORK = {
             "procedures": {
                 "pgd-{steps}": {
                     "foreach": {"steps": [1, 5]},
-                    "name": "first_order",
+                    "name": "pgd",
                     "norm": "linf",
                     "eps": "8/255",
                     "steps": "{steps}",

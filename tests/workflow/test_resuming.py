@@ -31,7 +31,7 @@ TOY = {
             },
             "defence": {
                 "name": "adversarial_training",
-                "attack": {"name": "first_order", "norm": "linf", "eps": 0.1, "steps": 3, "step_size": 0.05},
+                "attack": {"name": "pgd", "norm": "linf", "eps": 0.1, "steps": 3, "step_size": 0.05},
             },
             "training": {"epochs": EPOCHS, "optimizer": {"name": "adam", "lr": 0.001}},
         },
@@ -46,7 +46,7 @@ TOY = {
                 "clean": {"name": "clean"},
                 "pgd-{start}": {
                     "foreach": {"start": ["none", "uniform"]},
-                    "name": "first_order",
+                    "name": "pgd",
                     "norm": "linf",
                     "eps": "{eps}",
                     "steps": 400,

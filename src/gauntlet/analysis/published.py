@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gauntlet.values import parse_number
+from gauntlet.setting_types import parse_number
 
 COMPARED = ("reproduced", "ci_low", "ci_high", "published", "difference")
 """The columns of a comparison, in order, after its keys."""

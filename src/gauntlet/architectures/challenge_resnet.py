@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gauntlet.architectures.layers import conv3x3, initialise_he, pooled_classifier
 from gauntlet.contracts import ARCHITECTURES, Architecture
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.setting_types import PositiveInt, Radius
 
 NEGATIVE_SLOPE = 0.1
 

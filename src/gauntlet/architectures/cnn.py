@@ -10,7 +10,7 @@ from torch import nn
 
 from gauntlet.contracts import ARCHITECTURES, Architecture
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import NonNegativeInt, PositiveInt
+from gauntlet.setting_types import NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)

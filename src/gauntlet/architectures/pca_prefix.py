@@ -15,7 +15,7 @@ from gauntlet.contracts import ARCHITECTURES, AnyArchitecture, Architecture
 from gauntlet.errors import ConfigurationError, GauntletError
 from gauntlet.models import Normalized
 from gauntlet.runtime.job import say
-from gauntlet.values import Number, Radius
+from gauntlet.setting_types import Number, Radius
 
 IMAGES_AT_ONCE = 2048
 """Images per matrix product of the covariance; in float64 they take 50 MB at 32x32x3."""

@@ -20,7 +20,7 @@ from gauntlet.architectures.layers import (
     residual_stages,
 )
 from gauntlet.contracts import ARCHITECTURES, Architecture
-from gauntlet.values import PositiveInt
+from gauntlet.setting_types import PositiveInt
 
 
 class PreactBlock(nn.Module):

@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.attacks.norms import lengths, per_image, project_onto_ball_and_box
-from gauntlet.attacks.query_attack import IterativeScoreAttack, ScoreSearch
+from gauntlet.attacks.score_based import IterativeScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import Number, PositiveInt, Radius
+from gauntlet.setting_types import Number, PositiveInt, Radius
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class Bandits(IterativeScoreAttack):
+class Bandits(IterativeScoreBasedAttack):
     """Carry a coarse guess of the gradient from step to step and correct it by two queries each time.
 
     The guess v lives on a grid of tiles (the data prior) and outlives steps (the time prior). It is kept as
@@ -46,35 +46,35 @@ class Bandits(IterativeScoreAttack):
         """One antithetic pair."""
         return 2
 
-    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+    def start(self, state: ScoreBasedState) -> dict[str, Tensor]:
         """Remember the argument of the guess, zero at first."""
-        count, channels, height, width = search.clean.shape
+        count, channels, height, width = state.clean.shape
         grid = (count, channels, min(self.tiles, height), min(self.tiles, width))
-        return {"argument": search.clean.new_zeros(grid)}
+        return {"argument": state.clean.new_zeros(grid)}
 
-    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+    def step(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
         """Probe, correct the guess, move along its sign."""
-        images, argument = search.findings.images[rows], state["argument"][rows]
+        images, argument = state.findings.images[rows], memory["argument"][rows]
         guess = argument.tanh()
         shape = tuple(guess.shape[1:])
-        noise = search.streams.normal(rows, iteration, shape).to(guess.dtype)
+        noise = state.rng.normal(rows, iteration, shape).to(guess.dtype)
         noise *= self.exploration / math.sqrt(math.prod(shape))
-        above, below = self._losses(search, images, torch.stack([guess + noise, guess - noise], 1), rows)
+        above, below = self._losses(state, images, torch.stack([guess + noise, guess - noise], 1), rows)
         slope = (above - below) / (self.probe_step * self.exploration)
         argument = argument + self.prior_rate * per_image(slope, noise) * noise
-        state["argument"][rows] = argument
+        memory["argument"][rows] = argument
         moved = images - self.step_size * self._stretched(argument.tanh(), images).sign()
-        return project_onto_ball_and_box(moved, search.clean[rows], "linf", self.eps)
+        return project_onto_ball_and_box(moved, state.clean[rows], "linf", self.eps)
 
     def _losses(
-        self, search: ScoreSearch, images: Tensor, tiles: Tensor, rows: Tensor
+        self, state: ScoreBasedState, images: Tensor, tiles: Tensor, rows: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Probe along both directions of each image in one pass; ``tiles`` are ``[n, 2, C, t, t]``."""
         both = images.repeat_interleave(2, 0)
         direction = self._stretched(tiles.flatten(0, 1), both)
         length = per_image(lengths(direction, "l2"), direction).clamp(min=torch.finfo(images.dtype).tiny)
         probes = both + self.probe_step * direction / length
-        above, below = search.cross_entropy(probes, rows.repeat_interleave(2)).view(-1, 2).unbind(1)
+        above, below = state.cross_entropy(probes, rows.repeat_interleave(2)).view(-1, 2).unbind(1)
         return above, below
 
     @staticmethod

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gauntlet.contracts import Batch, Classifier, Outcome, Procedure
+from gauntlet.contracts import Batch, Classifier, Outcome, Procedure, ThreatModel
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Perturbed:
 
 class Attack(Procedure):
     """A procedure that perturbs images. A subclass says how; ``run`` measures what came of it."""
+
+    @property
+    @abstractmethod
+    def threat_model(self) -> ThreatModel:
+        """Family, knowledge, norm and radius."""
 
     @abstractmethod
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from gauntlet.attacks.bobyqa_lifting import Lifting, WeightOrder, draw_order
 from gauntlet.attacks.bobyqa_solver import Solver, first_points
-from gauntlet.attacks.query_attack import ScoreAttack, ScoreSearch
+from gauntlet.attacks.score_based import ScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import NonNegativeInt, Number, PositiveInt, Radius
+from gauntlet.setting_types import NonNegativeInt, Number, PositiveInt, Radius
 
 _CHECKS = 2  # after the solver: its best point once more, and that point rounded
 _DRAWS_PER_SUBPROBLEM = 1 << 12
@@ -24,7 +24,7 @@ _DRAWS_PER_SUBPROBLEM = 1 << 12
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class BOBYQA(ScoreAttack):
+class BOBYQA(ScoreBasedAttack):
     """Minimize the log-odds against the target over the coefficients of a few image blocks at a time.
 
     Each sub-problem takes the next blocks of a random order that prefers contrast, and hands their
@@ -79,28 +79,28 @@ class BOBYQA(ScoreAttack):
                 valid=f"{len(self.grids)} rising numbers, the first 0",
             )
 
-    def search(self, search: ScoreSearch, rows: Tensor) -> None:
+    def attack(self, state: ScoreBasedState, rows: Tensor) -> None:
         """Work through the sub-problems in lock-step, then ask the smoothed classifier about the results."""
-        self._descend(search, rows)
+        self._descend(state, rows)
         if self.confirmations:
-            search.findings.columns["smoothed_prediction"] = self._smoothed_prediction(search)
+            state.findings.columns["smoothed_prediction"] = self._smoothed_prediction(state)
 
-    def _smoothed_prediction(self, search: ScoreSearch) -> Tensor:
+    def _smoothed_prediction(self, state: ScoreBasedState) -> Tensor:
         """Return the class that most noisy draws of each final image get, int64 ``[N]``."""
-        images = search.findings.images
+        images = state.findings.images
         rows = torch.arange(len(images), device=images.device)
         # No sub-problem of a search within the budget reaches these draws.
         first = _DRAWS_PER_SUBPROBLEM * (self.budget + 1)
         votes = torch.zeros(0)
         for draw in range(first, first + self.confirmations):
-            noise = self.noise * search.streams.normal(rows, draw, tuple(images.shape[1:])).to(images.dtype)
-            logits = search.oracle.scores(images + noise, rows, charged=False)
+            noise = self.noise * state.rng.normal(rows, draw, tuple(images.shape[1:])).to(images.dtype)
+            logits = state.oracle.scores(images + noise, rows, charged=False)
             votes = torch.zeros_like(logits, dtype=torch.int64) if draw == first else votes
             votes.scatter_add_(1, logits.argmax(1, keepdim=True), torch.ones_like(rows)[:, None])
         return votes.argmax(1)
 
-    def _descend(self, search: ScoreSearch, rows: Tensor) -> None:
-        channels, height, width = search.clean.shape[1:]
+    def _descend(self, state: ScoreBasedState, rows: Tensor) -> None:
+        channels, height, width = state.clean.shape[1:]
         order = torch.empty(0, 0)
         level, position = -1, 0
         subproblem = 0
@@ -113,24 +113,24 @@ class BOBYQA(ScoreAttack):
                 count = channels * grid * grid
                 renew = current != level or position >= count
                 size = min(self.subproblem_size, count if renew else count - position)
-                going = search.oracle.remaining(rows) >= size + 1 + _CHECKS
+                going = state.oracle.remaining(rows) >= size + 1 + _CHECKS
                 rows, order = rows[going], order if renew else order[going]
                 if len(rows) == 0:
                     return
                 if renew:
                     level, position = current, 0
                     draw = _DRAWS_PER_SUBPROBLEM * subproblem
-                    images = search.findings.images[rows]
-                    order = draw_order(images, grid, rows, search.streams, draw, self.block_index)
+                    images = state.findings.images[rows]
+                    order = draw_order(images, grid, rows, state.rng, draw, self.block_index)
                 blocks = order[:, position : position + size]
-                running = self._solve(search, rows, blocks, grid, subproblem, executor)
+                running = self._solve(state, rows, blocks, grid, subproblem, executor)
                 rows, order = rows[running], order[running]
                 position += size
                 subproblem += 1
 
     def _solve(
         self,
-        search: ScoreSearch,
+        state: ScoreBasedState,
         rows: Tensor,
         blocks: Tensor,
         grid: int,
@@ -138,17 +138,17 @@ class BOBYQA(ScoreAttack):
         executor: Executor,
     ) -> Tensor:
         """Solve one sub-problem for every image; return which images go on, bool ``[n]``."""
-        findings, size = search.findings, blocks.shape[1]
+        findings, size = state.findings, blocks.shape[1]
         findings.iterations[rows] += 1
-        lifting = Lifting.of(findings.images[rows], search.clean[rows], self.eps, blocks, grid)
-        evaluations = (search.oracle.remaining(rows) - _CHECKS).clamp(max=int(self.evaluation_share * size))
+        lifting = Lifting.of(findings.images[rows], state.clean[rows], self.eps, blocks, grid)
+        evaluations = (state.oracle.remaining(rows) - _CHECKS).clamp(max=int(self.evaluation_share * size))
         draws = iter(range(_DRAWS_PER_SUBPROBLEM * subproblem + 1, _DRAWS_PER_SUBPROBLEM * (subproblem + 1)))
         places = torch.arange(len(rows), device=rows.device)
         running = torch.ones_like(rows, dtype=torch.bool)
 
         starts = lifting.still.double().cpu().numpy()
         points = np.stack([first_points(start, self.first_radius) for start in starts])
-        values, reached = self._ask(search, lifting, points, rows, places, next(draws))
+        values, reached = self._ask(state, lifting, points, rows, places, next(draws))
         running &= ~reached
         best = points[np.arange(len(rows)), values.argmin(1)]
         solvers = {
@@ -172,7 +172,7 @@ class BOBYQA(ScoreAttack):
                 break
             places = torch.tensor(list(asked), device=rows.device)
             points = np.stack(list(asked.values()))[:, None]
-            values, reached = self._ask(search, lifting, points, rows[places], places, next(draws))
+            values, reached = self._ask(state, lifting, points, rows[places], places, next(draws))
             running[places[reached]] = False
             for place, value, done in zip(asked, values[:, 0], reached.tolist(), strict=True):
                 solvers[place].answer(None if done else float(value))
@@ -181,24 +181,30 @@ class BOBYQA(ScoreAttack):
 
         places = running.nonzero().squeeze(1)
         if len(places):
-            running[places[self._update(search, lifting, best, rows[places], places, next(draws))]] = False
+            running[places[self._update(state, lifting, best, rows[places], places, next(draws))]] = False
         return running
 
     def _update(
-        self, search: ScoreSearch, lifting: Lifting, best: np.ndarray, rows: Tensor, places: Tensor, draw: int
+        self,
+        state: ScoreBasedState,
+        lifting: Lifting,
+        best: np.ndarray,
+        rows: Tensor,
+        places: Tensor,
+        draw: int,
     ) -> Tensor:
         """Move to the better of the solver's point and its rounded version; say who succeeds."""
         points = torch.from_numpy(best).to(rows.device)[places, None]
         final = lifting.lift(points, places)[:, 0]
         both = torch.stack([final, lifting.rounded(final, places)], 1)
-        values, reached = self._evaluate(search, both, rows, draw)
+        values, reached = self._evaluate(state, both, rows, draw)
         chosen = torch.where(reached.any(1), reached.long().argmax(1), values.argmin(1))
-        search.findings.images[rows] = both[torch.arange(len(rows), device=rows.device), chosen]
+        state.findings.images[rows] = both[torch.arange(len(rows), device=rows.device), chosen]
         return reached.any(1)
 
     def _ask(
         self,
-        search: ScoreSearch,
+        state: ScoreBasedState,
         lifting: Lifting,
         points: np.ndarray,
         rows: Tensor,
@@ -207,25 +213,25 @@ class BOBYQA(ScoreAttack):
     ) -> tuple[np.ndarray, Tensor]:
         """Evaluate points ``[n, k, q]``; keep the first success of each image; say who has one, ``[n]``."""
         images = lifting.lift(torch.from_numpy(points).to(rows.device), places)
-        values, reached = self._evaluate(search, images, rows, draw)
+        values, reached = self._evaluate(state, images, rows, draw)
         first = reached.long().argmax(1)
         done = reached.any(1)
-        search.findings.images[rows[done]] = images[done, first[done]]
+        state.findings.images[rows[done]] = images[done, first[done]]
         return values.cpu().numpy(), done
 
     def _evaluate(
-        self, search: ScoreSearch, images: Tensor, rows: Tensor, draw: int
+        self, state: ScoreBasedState, images: Tensor, rows: Tensor, draw: int
     ) -> tuple[Tensor, Tensor]:
         """Query ``[n, k, C, H, W]``; return objectives and successes ``[n, k]``; note first successes."""
         many, shape = images.shape[1], tuple(images.shape[2:])
-        before = search.oracle.queries[rows]
+        before = state.oracle.queries[rows]
         queried = images
         if self.noise > 0:
-            queried = images + self.noise * search.streams.normal(rows, draw, (many, *shape)).to(images.dtype)
+            queried = images + self.noise * state.rng.normal(rows, draw, (many, *shape)).to(images.dtype)
         owners = rows.repeat_interleave(many)
-        logits = search.oracle.scores(queried.flatten(0, 1), owners)
-        goal = search.goal.rows(owners)
-        reached = goal.reached_by(logits.argmax(1)).view(-1, many)
+        logits = state.oracle.scores(queried.flatten(0, 1), owners)
+        criterion = state.criterion.rows(owners)
+        reached = criterion.reached_by(logits.argmax(1)).view(-1, many)
         done = reached.any(1)
-        search.findings.succeed(rows[done], (before + reached.long().argmax(1) + 1)[done])
-        return goal.log_odds(logits).view(-1, many), reached
+        state.findings.succeed(rows[done], (before + reached.long().argmax(1) + 1)[done])
+        return criterion.log_odds(logits).view(-1, many), reached

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gauntlet.attacks.image_streams import ImageStreams
+from gauntlet.attacks.per_image_rng import PerImageRng
 
 WeightOrder = Literal["aligned", "channels_last"]
 """Which block a contrast weights: its own, or (as in the published code) the one with its number in (row,
@@ -59,7 +59,7 @@ def block_contrast(images: Tensor, grid: int) -> Tensor:
 
 
 def draw_order(
-    images: Tensor, grid: int, rows: Tensor, streams: ImageStreams, draw: int, weight_order: WeightOrder
+    images: Tensor, grid: int, rows: Tensor, rng: PerImageRng, draw: int, weight_order: WeightOrder
 ) -> Tensor:
     """Draw the order in which an image's blocks become variables, without replacement, by contrast.
 
@@ -71,7 +71,7 @@ def draw_order(
         contrast = contrast.permute(0, 2, 3, 1)
     weights = contrast.flatten(1)
     # The order of exponential arrival times with these rates is a weighted draw without replacement.
-    uniform = streams.uniform(rows, draw, (weights.shape[1],)).double()
+    uniform = rng.uniform(rows, draw, (weights.shape[1],)).double()
     return (-torch.log1p(-uniform) / weights).argsort(1)
 
 

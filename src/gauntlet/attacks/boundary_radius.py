@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.label_attack import LabelSearch
+from gauntlet.attacks.decision_based import DecisionBasedState
 from gauntlet.attacks.norms import lengths, per_image
 
 _GROWTH = 1.01
@@ -27,16 +27,16 @@ class BoundaryRadius:
     """Measures g(theta): the linf length at which direction theta leaves the true class.
 
     Args:
-        search: the batch under attack.
+        state: the batch under attack.
     """
 
-    def __init__(self, search: LabelSearch) -> None:
-        self._search = search
+    def __init__(self, state: DecisionBasedState) -> None:
+        self._state = state
 
     def crossed(self, directions: Tensor, radii: Tensor, rows: Tensor) -> Tensor:
         """Ask at one point per direction, bool ``[n]``."""
-        points = self._search.clean[rows] + per_image(radii, directions) * directions
-        return self._search.crossed(points, rows)
+        points = self._state.clean[rows] + per_image(radii, directions) * directions
+        return self._state.crossed(points, rows)
 
     def local(self, directions: Tensor, rows: Tensor, start: Tensor, tolerance: Tensor) -> Tensor:
         """Search outwards or inwards from ``start`` in steps of 1 %, then bisect.
@@ -108,13 +108,13 @@ class BoundaryRadius:
         Returns:
             Directions of linf length 1 ``[n, C, H, W]`` and their radii, float64 ``[n]``, infinity for none.
         """
-        search = self._search
-        clean = search.clean
+        state = self._state
+        clean = state.clean
         best = torch.zeros_like(clean[rows])
         radius = torch.full((len(rows),), torch.inf, dtype=torch.float64, device=rows.device)
         for draw in range(first_draw, first_draw + count):
             places = self._granted(torch.arange(len(rows), device=rows.device), rows)
-            noise = search.streams.normal(rows[places], draw, tuple(clean.shape[1:])).to(clean.dtype)
+            noise = state.rng.normal(rows[places], draw, tuple(clean.shape[1:])).to(clean.dtype)
             high = torch.minimum(radius[places], lengths(noise, "linf").double())
             noise = unit(noise)
             crossed = self.crossed(noise, high, rows[places])
@@ -171,4 +171,4 @@ class BoundaryRadius:
 
     def _granted(self, places: Tensor, rows: Tensor) -> Tensor:
         """Return those of the ``places`` whose images can pay for one more query each."""
-        return places[self._search.oracle.granted(rows[places])]
+        return places[self._state.oracle.granted(rows[places])]

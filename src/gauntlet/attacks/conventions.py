@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gauntlet.attacks.norms import uniform_in_ball, uniform_on_sphere
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import Norm, Radius
+from gauntlet.setting_types import Norm, Radius
 
 Variant = Literal["doc", "released"]
 

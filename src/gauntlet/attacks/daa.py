@@ -13,8 +13,8 @@ from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
 from gauntlet.attacks.gradients import loss_gradient
 from gauntlet.attacks.minimal_norm import correctly_classified
 from gauntlet.attacks.norms import project_onto_ball_and_box, uniform_in_ball
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import PositiveInt, Radius
 
 
 @PROCEDURES.register
@@ -50,6 +50,11 @@ class Daa(WhiteBoxAttack):
     particles: PositiveInt = 200
     shuffle_every: PositiveInt = 10
     weight: Radius = 1.1
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the linf ball."""
+        return ThreatModel("fixed_budget", "white-box", "linf", self.eps, "linf")
 
     @property
     def cost(self) -> Cost:

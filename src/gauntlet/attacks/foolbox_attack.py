@@ -12,12 +12,12 @@ from pydantic import BeforeValidator
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.gradients import aimed_at
+from gauntlet.attacks.gradients import targets_of
 from gauntlet.attacks.library_network import LibraryNetwork, library_seed, mean_per_image
-from gauntlet.attacks.minimal_norm import changed_pixels
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.attacks.minimal_norm import PerturbationNorm, changed_pixels
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
 from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
-from gauntlet.values import Radius, parse_number
+from gauntlet.setting_types import Radius, parse_number
 
 Setting = Annotated[bool | int | float | str | None, BeforeValidator(parse_number)]
 
@@ -28,6 +28,7 @@ class Baseline:
 
     Attributes:
         kind: its class in ``foolbox.attacks``.
+        norm: that it minimizes; l0 counts pixels.
         defaults: its settings with the values that Foolbox gives them.
         cost: passes per image, at most, with given settings.
         targeted: it can aim at a target.
@@ -35,6 +36,7 @@ class Baseline:
     """
 
     kind: str
+    norm: PerturbationNorm
     defaults: Mapping[str, Any]
     cost: Callable[[Mapping[str, Any]], Cost]
     targeted: bool = True
@@ -49,14 +51,14 @@ def _both(passes: float, forward: float = 0) -> Cost:
     return Cost(forward=passes + forward, backward=passes)
 
 
-def _deepfool(kind: str) -> Baseline:
+def _deepfool(kind: str, norm: PerturbationNorm) -> Baseline:
     defaults = {"steps": 50, "candidates": 10, "overshoot": 0.02, "loss": "logits"}
     return Baseline(
-        kind, defaults, lambda s: _both(s["steps"] * ((s["candidates"] or 10) - 1), 1), targeted=False
+        kind, norm, defaults, lambda s: _both(s["steps"] * ((s["candidates"] or 10) - 1), 1), targeted=False
     )
 
 
-def _brendel_bethge(kind: str) -> Baseline:
+def _brendel_bethge(kind: str, norm: PerturbationNorm) -> Baseline:
     defaults = {
         "overshoot": 1.1,
         "steps": 1000,
@@ -68,6 +70,7 @@ def _brendel_bethge(kind: str) -> Baseline:
     }
     return Baseline(
         kind,
+        norm,
         defaults,
         lambda s: _both(s["steps"], 2 * DIRECTIONS + s["binary_search_steps"]),
         needs_start=True,
@@ -75,10 +78,11 @@ def _brendel_bethge(kind: str) -> Baseline:
 
 
 BASELINES: dict[str, Baseline] = {
-    "deepfool_l2": _deepfool("L2DeepFoolAttack"),
-    "deepfool_linf": _deepfool("LinfDeepFoolAttack"),
+    "deepfool_l2": _deepfool("L2DeepFoolAttack", "l2"),
+    "deepfool_linf": _deepfool("LinfDeepFoolAttack", "linf"),
     "carlini_wagner_l2": Baseline(
         "L2CarliniWagnerAttack",
+        "l2",
         {
             "binary_search_steps": 9,
             "steps": 10000,
@@ -91,6 +95,7 @@ BASELINES: dict[str, Baseline] = {
     ),
     "elastic_net": Baseline(
         "EADAttack",
+        "l1",
         {
             "binary_search_steps": 9,
             "steps": 10000,
@@ -104,12 +109,12 @@ BASELINES: dict[str, Baseline] = {
         lambda s: _both(s["binary_search_steps"] * s["steps"], s["binary_search_steps"] * s["steps"]),
     ),
     "ddn": Baseline(
-        "DDNAttack", {"init_epsilon": 1.0, "steps": 100, "gamma": 0.05}, lambda s: _both(s["steps"])
+        "DDNAttack", "l2", {"init_epsilon": 1.0, "steps": 100, "gamma": 0.05}, lambda s: _both(s["steps"])
     ),
-    "brendel_bethge_linf": _brendel_bethge("LinfinityBrendelBethgeAttack"),
-    "brendel_bethge_l2": _brendel_bethge("L2BrendelBethgeAttack"),
-    "brendel_bethge_l1": _brendel_bethge("L1BrendelBethgeAttack"),
-    "brendel_bethge_l0": _brendel_bethge("L0BrendelBethgeAttack"),
+    "brendel_bethge_linf": _brendel_bethge("LinfinityBrendelBethgeAttack", "linf"),
+    "brendel_bethge_l2": _brendel_bethge("L2BrendelBethgeAttack", "l2"),
+    "brendel_bethge_l1": _brendel_bethge("L1BrendelBethgeAttack", "l1"),
+    "brendel_bethge_l0": _brendel_bethge("L0BrendelBethgeAttack", "l0"),
 }
 """The attacks by the name that configurations use."""
 
@@ -168,6 +173,13 @@ class FoolboxAttack(WhiteBoxAttack):
             )
 
     @property
+    def threat_model(self) -> ThreatModel:
+        """White-box; in the ball if there is a radius, else as small as possible."""
+        norm = BASELINES[self.attack].norm
+        family: Literal["minimum_norm", "fixed_budget"] = "fixed_budget" if self.eps else "minimum_norm"
+        return ThreatModel(family, "white-box", norm, self.eps, "pixels" if norm == "l0" else norm)
+
+    @property
     def cost(self) -> Cost:
         """That of the attack's longest run, and the pass that measures it."""
         plan = BASELINES[self.attack]
@@ -185,7 +197,7 @@ class FoolboxAttack(WhiteBoxAttack):
             raise ResourceUnavailable(f"{self.attack} needs the package {missing.name}") from missing
         counted = LibraryNetwork(model)
         network = PyTorchModel(counted, bounds=(0, 1), device=batch.images.device)
-        targets = aimed_at(model, batch, self.target)
+        targets = targets_of(model, batch, self.target)
         images = batch.images.clone()
         with library_seed(batch.generator):
             starts, started = self._starts(network, batch, targets) if plan.needs_start else (None, None)

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from gauntlet.attacks.early_stopping import EarlyStoppedAttack
 from gauntlet.attacks.norms import steepest_direction
-from gauntlet.contracts import PROCEDURES
-from gauntlet.values import Norm, PositiveInt, Share
+from gauntlet.attacks.until_success import UntilSuccess
+from gauntlet.contracts import PROCEDURES, ThreatModel
+from gauntlet.setting_types import Norm, PositiveInt, Share
 
 MomentumStart = Literal["gradient", "zero"]
 """What the gradient average holds before the first step: the first gradient, or nothing."""
@@ -45,7 +45,7 @@ def averaged(gradient: Tensor, average: Tensor | None, momentum: float, start: M
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class FrankWolfe(EarlyStoppedAttack):
+class FrankWolfe(UntilSuccess):
     """Move a share of the way to the vertex of the ball that the averaged gradient points at.
 
     The iterate is a convex combination of points of the ball, so it needs no projection; the pull towards
@@ -67,6 +67,11 @@ class FrankWolfe(EarlyStoppedAttack):
     step_size: Share = 0.5
     momentum: Share = 0.9
     momentum_start: MomentumStart = "gradient"
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
 
     def step(
         self, images: Tensor, clean: Tensor, gradient: Tensor, memory: Tensor | None

@@ -11,9 +11,9 @@ from torch import Tensor
 from gauntlet.attacks.frank_wolfe import MomentumStart, averaged, frank_wolfe_step
 from gauntlet.attacks.gradient_estimate import Directions, estimate_gradient
 from gauntlet.attacks.norms import per_image
-from gauntlet.attacks.query_attack import IterativeScoreAttack, ScoreSearch
+from gauntlet.attacks.score_based import IterativeScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import PositiveInt, Radius, Share
+from gauntlet.setting_types import PositiveInt, Radius, Share
 
 _PLATEAU_WINDOW = 5
 _PLATEAU_SHARE = 0.999
@@ -21,7 +21,7 @@ _PLATEAU_SHARE = 0.999
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class FrankWolfeBlackBox(IterativeScoreAttack):
+class FrankWolfeBlackBox(IterativeScoreBasedAttack):
     """Frank-Wolfe on the cross-entropy with an average of estimated gradients, in the linf ball.
 
     Settings:
@@ -51,47 +51,47 @@ class FrankWolfeBlackBox(IterativeScoreAttack):
         estimates = 2 if iteration == 0 and self.momentum_start == "gradient" else 1
         return 2 * self.pairs * estimates
 
-    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+    def start(self, state: ScoreBasedState) -> dict[str, Tensor]:
         """Remember the gradient average, the last losses, and since when the step size falls."""
-        count = len(search.clean)
+        count = len(state.clean)
         return {
-            "average": torch.zeros_like(search.clean),
-            "losses": search.clean.new_full((count, _PLATEAU_WINDOW), torch.inf),
-            "decaying": search.clean.new_zeros(count),
+            "average": torch.zeros_like(state.clean),
+            "losses": state.clean.new_full((count, _PLATEAU_WINDOW), torch.inf),
+            "decaying": state.clean.new_zeros(count),
         }
 
-    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+    def step(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
         """Estimate, average, move."""
-        images = search.findings.images[rows]
+        images = state.findings.images[rows]
         if iteration == 0 and self.momentum_start == "gradient":
-            state["average"][rows] = self._estimate(search, images, rows, 0)
-        gradient = self._estimate(search, images, rows, iteration + 1)
-        average = averaged(gradient, state["average"][rows], self.momentum, self.momentum_start)
-        state["average"][rows] = average
-        step_size = per_image(self.step_size * (state["decaying"][rows] + 1).rsqrt(), images)
-        return frank_wolfe_step(images, search.clean[rows], average, "linf", self.eps, step_size)
+            memory["average"][rows] = self._estimate(state, images, rows, 0)
+        gradient = self._estimate(state, images, rows, iteration + 1)
+        average = averaged(gradient, memory["average"][rows], self.momentum, self.momentum_start)
+        memory["average"][rows] = average
+        step_size = per_image(self.step_size * (memory["decaying"][rows] + 1).rsqrt(), images)
+        return frank_wolfe_step(images, state.clean[rows], average, "linf", self.eps, step_size)
 
-    def learn(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, logits: Tensor) -> None:
+    def learn(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, logits: Tensor) -> None:
         """Watch the loss for a plateau."""
         if not self.plateau_decay:
             return
-        losses = state["losses"][rows].roll(-1, 1)
-        losses[:, -1] = search.goal.rows(rows).cross_entropy(logits)
-        state["losses"][rows] = losses
-        decaying = state["decaying"][rows]
+        losses = memory["losses"][rows].roll(-1, 1)
+        losses[:, -1] = state.criterion.rows(rows).cross_entropy(logits)
+        memory["losses"][rows] = losses
+        decaying = memory["decaying"][rows]
         flat = losses[:, 0].isfinite() & (losses[:, -1] > _PLATEAU_SHARE * losses[:, 0])
-        state["decaying"][rows] = decaying + ((decaying > 0) | flat)
+        memory["decaying"][rows] = decaying + ((decaying > 0) | flat)
 
-    def _estimate(self, search: ScoreSearch, images: Tensor, rows: Tensor, draw: int) -> Tensor:
+    def _estimate(self, state: ScoreBasedState, images: Tensor, rows: Tensor, draw: int) -> Tensor:
         gradient, _ = estimate_gradient(
-            search.cross_entropy,
+            state.cross_entropy,
             images,
             rows,
-            search.streams,
+            state.rng,
             draw,
             pairs=self.pairs,
             pixel_step=self.pixel_step,
             directions=self.directions,
-            largest_pass=search.oracle.largest_pass,
+            largest_pass=state.oracle.largest_pass,
         )
         return gradient

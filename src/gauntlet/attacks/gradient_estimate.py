@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.image_streams import ImageStreams
+from gauntlet.attacks.per_image_rng import PerImageRng
 
 Directions = Literal["sphere", "gaussian"]
 """Distribution of the random directions: uniform on the sphere (option I) or standard normal (option II)."""
@@ -19,7 +19,7 @@ def estimate_gradient(
     loss: Callable[[Tensor, Tensor], Tensor],
     images: Tensor,
     rows: Tensor,
-    streams: ImageStreams,
+    rng: PerImageRng,
     draw: int,
     *,
     pairs: int,
@@ -38,8 +38,8 @@ def estimate_gradient(
         loss: maps probes ``[n, C, H, W]`` and the image each belongs to ``[n]`` to losses ``[n]``.
         images: where to estimate, ``[n, C, H, W]``.
         rows: the images' places in the batch, ``[n]``.
-        streams: source of the directions.
-        draw: number of this draw in the streams.
+        rng: source of the directions.
+        draw: number of this draw in the rng.
         pairs: b; 2 b queries are spent on each image.
         pixel_step: delta in pixel scale.
         directions: their distribution.
@@ -54,7 +54,7 @@ def estimate_gradient(
     group = max(1, largest_pass // (2 * pairs))
     for begin in range(0, len(images), group):
         part = slice(begin, begin + group)
-        noise = streams.normal(rows[part], draw, (pairs, math.prod(shape))).to(images.dtype)
+        noise = rng.normal(rows[part], draw, (pairs, math.prod(shape))).to(images.dtype)
         if directions == "sphere":
             noise *= math.sqrt(noise.shape[2]) / noise.norm(dim=2, keepdim=True)
         centre = images[part].flatten(1)[:, None]

@@ -19,7 +19,7 @@ that the network is sure of nor for those it has lost. ``softmax_log`` is maerz2
 its logarithm; a probability of exactly 0 gives an infinite loss and a gradient of NaN.
 """
 
-Aim = Literal["none", "chosen", "least_likely"]
+TargetRule = Literal["none", "chosen", "least_likely"]
 """Class that an attack aims at: none (untargeted), the batch's target, or the clean image's least likely."""
 
 
@@ -43,7 +43,7 @@ def loss_gradient(
         return torch.autograd.grad(total, leaf)[0]
 
 
-def aimed_at(model: Classifier, batch: Batch, aim: Aim) -> Tensor | None:
+def targets_of(model: Classifier, batch: Batch, aim: TargetRule) -> Tensor | None:
     """Return the classes ``[N]`` that an attack aims at, None if it is untargeted.
 
     Raises:

@@ -10,10 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.label_attack import LabelAttack, LabelSearch
+from gauntlet.attacks.decision_based import DecisionBasedAttack, DecisionBasedState
 from gauntlet.attacks.norms import lengths, per_image
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import NonNegativeInt, PositiveInt, Radius
+from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius
 
 _BLEND_TOLERANCE = 1e-3
 _MOST_BISECTIONS = 60
@@ -23,7 +23,7 @@ _PROBES_AT_ONCE = 128
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class HopSkipJump(LabelAttack):
+class HopSkipJump(DecisionBasedAttack):
     """Walk along the boundary: probe its normal with random labels, step along its sign, project back.
 
     Written here and not taken from a library, because queries are counted per image and the budget holds to
@@ -47,71 +47,69 @@ class HopSkipJump(LabelAttack):
     start_trials: PositiveInt = 1000
     iterations: NonNegativeInt = 0
 
-    def search(self, search: LabelSearch, rows: Tensor) -> None:
+    def attack(self, state: DecisionBasedState, rows: Tensor) -> None:
         """Start, then estimate, step and project in lock-step."""
-        rows, points = self._start(search, rows)
-        points = self._projected(search, points, rows)
-        search.offer(points, rows)
-        size = search.clean.shape[1:].numel()
+        rows, points = self._start(state, rows)
+        points = self._projected(state, points, rows)
+        state.offer(points, rows)
+        size = state.clean.shape[1:].numel()
         iteration = 1
         draw = self.start_trials
         while not self.iterations or iteration <= self.iterations:
             probes = min(int(self.initial_probes * math.sqrt(iteration)), self.most_probes)
-            going = self.running(search, rows, probes + 1)
+            going = self.running(state, rows, probes + 1)
             rows, points = rows[going], points[going]
             if len(rows) == 0:
                 return
-            search.findings.iterations[rows] += 1
-            distance = self._distance(search, points, rows)
+            state.findings.iterations[rows] += 1
+            distance = self._distance(state, points, rows)
             radius = torch.full_like(distance, self.first_probe_radius) if iteration == 1 else distance / size
-            normal = self._normal(search, points, rows, radius, probes, draw)
-            points = self._stepped(search, points, rows, normal.sign(), distance / math.sqrt(iteration))
-            points = self._projected(search, points, rows)
-            search.offer(points, rows)
+            normal = self._normal(state, points, rows, radius, probes, draw)
+            points = self._stepped(state, points, rows, normal.sign(), distance / math.sqrt(iteration))
+            points = self._projected(state, points, rows)
+            state.offer(points, rows)
             draw += -(-probes // _PROBES_AT_ONCE)
             iteration += 1
 
-    def _start(self, search: LabelSearch, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _start(self, state: DecisionBasedState, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Blend each image with adversarial noise, as little as keeps it adversarial; drop who finds none."""
-        clean = search.clean
+        clean = state.clean
         noise = torch.zeros_like(clean[rows])
         found = torch.zeros_like(rows, dtype=torch.bool)
         for trial in range(self.start_trials):
-            places = (~found & (search.oracle.remaining(rows) > 0)).nonzero().squeeze(1)
+            places = (~found & (state.oracle.remaining(rows) > 0)).nonzero().squeeze(1)
             if len(places) == 0:
                 break
-            noise[places] = search.streams.uniform(rows[places], trial, tuple(clean.shape[1:])).to(
-                clean.dtype
-            )
-            found[places] = search.crossed(noise[places], rows[places])
+            noise[places] = state.rng.uniform(rows[places], trial, tuple(clean.shape[1:])).to(clean.dtype)
+            found[places] = state.crossed(noise[places], rows[places])
         rows, noise = rows[found], noise[found]
 
         def blend(share: Tensor, part: Tensor) -> Tensor:
             return torch.lerp(clean[rows[part]], noise[part], per_image(share, noise))
 
         share = self._bisected(
-            search, rows, blend, torch.ones(len(rows), device=rows.device), _BLEND_TOLERANCE
+            state, rows, blend, torch.ones(len(rows), device=rows.device), _BLEND_TOLERANCE
         )
         return rows, blend(share, torch.arange(len(rows), device=rows.device))
 
-    def _projected(self, search: LabelSearch, points: Tensor, rows: Tensor) -> Tensor:
+    def _projected(self, state: DecisionBasedState, points: Tensor, rows: Tensor) -> Tensor:
         """Clip to the smallest linf ball around the clean image that keeps the points adversarial."""
         size = points.shape[1:].numel()
-        distance = self._distance(search, points, rows)
+        distance = self._distance(state, points, rows)
 
         def clipped(radius: Tensor, part: Tensor) -> Tensor:
-            clean = search.clean[rows[part]]
+            clean = state.clean[rows[part]]
             reach = per_image(radius, clean)
             return torch.clamp(points[part], clean - reach, clean + reach)
 
         tolerance = torch.minimum(distance / size**2, torch.full_like(distance, 1 / size**2))
-        radius = self._bisected(search, rows, clipped, distance, tolerance)
+        radius = self._bisected(state, rows, clipped, distance, tolerance)
         nearer = (radius < distance).nonzero().squeeze(1)
         return points.index_copy(0, nearer, clipped(radius[nearer], nearer))
 
     def _bisected(
         self,
-        search: LabelSearch,
+        state: DecisionBasedState,
         rows: Tensor,
         at: Callable[[Tensor, Tensor], Tensor],
         high: Tensor,
@@ -125,23 +123,23 @@ class HopSkipJump(LabelAttack):
         low = torch.zeros_like(high)
         tolerance = torch.as_tensor(tolerance, dtype=high.dtype, device=high.device).expand_as(high)
         for _ in range(_MOST_BISECTIONS):
-            open_ = (high - low > tolerance) & (search.oracle.remaining(rows) > 0)
+            open_ = (high - low > tolerance) & (state.oracle.remaining(rows) > 0)
             places = open_.nonzero().squeeze(1)
             if len(places) == 0:
                 break
             middle = (low[places] + high[places]) / 2
-            crossed = search.crossed(at(middle, places), rows[places])
+            crossed = state.crossed(at(middle, places), rows[places])
             high[places[crossed]] = middle[crossed]
             low[places[~crossed]] = middle[~crossed]
         return high
 
     def _normal(
-        self, search: LabelSearch, points: Tensor, rows: Tensor, radius: Tensor, probes: int, draw: int
+        self, state: DecisionBasedState, points: Tensor, rows: Tensor, radius: Tensor, probes: int, draw: int
     ) -> Tensor:
         """Average the probes' directions, weighted by whether they cross minus the share that does."""
         shape = tuple(points.shape[1:])
         normal = torch.empty_like(points)
-        group = max(1, search.oracle.largest_pass // min(probes, _PROBES_AT_ONCE))
+        group = max(1, state.oracle.largest_pass // min(probes, _PROBES_AT_ONCE))
         for begin in range(0, len(rows), group):
             part = slice(begin, begin + group)
             weighted = torch.zeros_like(points[part]).flatten(1)
@@ -149,15 +147,12 @@ class HopSkipJump(LabelAttack):
             balance = torch.zeros_like(weighted[:, 0])
             for offset, first in enumerate(range(0, probes, _PROBES_AT_ONCE)):
                 count = min(_PROBES_AT_ONCE, probes - first)
-                noise = (
-                    search.streams.uniform(rows[part], draw + offset, (count, *shape)).to(points.dtype) * 2
-                    - 1
-                )
+                noise = state.rng.uniform(rows[part], draw + offset, (count, *shape)).to(points.dtype) * 2 - 1
                 noise = noise / noise.flatten(2).norm(dim=2)[:, :, None, None, None]
                 length = radius[part].to(points.dtype)[:, None, None, None, None]
                 probed = (points[part, None] + length * noise).clamp_(0, 1)
                 noise = ((probed - points[part, None]) / length).flatten(2)
-                crossed = search.crossed(probed.view(-1, *shape), rows[part].repeat_interleave(count))
+                crossed = state.crossed(probed.view(-1, *shape), rows[part].repeat_interleave(count))
                 signs = torch.where(crossed, 1.0, -1.0).to(points.dtype).view(-1, 1, count)
                 weighted += torch.bmm(signs, noise).squeeze(1)
                 plain += noise.sum(1)
@@ -169,23 +164,23 @@ class HopSkipJump(LabelAttack):
         return normal
 
     def _stepped(
-        self, search: LabelSearch, points: Tensor, rows: Tensor, step: Tensor, length: Tensor
+        self, state: DecisionBasedState, points: Tensor, rows: Tensor, step: Tensor, length: Tensor
     ) -> Tensor:
         """Move along ``step``, halving the length until the point is adversarial; else stay."""
         length = length.clone()
         moved = points.clone()
         places = torch.arange(len(rows), device=rows.device)
         for _ in range(_MOST_HALVINGS):
-            places = places[search.oracle.remaining(rows[places]) > 0]
+            places = places[state.oracle.remaining(rows[places]) > 0]
             if len(places) == 0:
                 break
             trial = (points[places] + per_image(length[places], points) * step[places]).clamp_(0, 1)
-            crossed = search.crossed(trial, rows[places])
+            crossed = state.crossed(trial, rows[places])
             moved[places[crossed]] = trial[crossed]
             places = places[~crossed]
             length[places] /= 2
         return moved
 
     @staticmethod
-    def _distance(search: LabelSearch, points: Tensor, rows: Tensor) -> Tensor:
-        return lengths(points - search.clean[rows], "linf")
+    def _distance(state: DecisionBasedState, points: Tensor, rows: Tensor) -> Tensor:
+        return lengths(points - state.clean[rows], "linf")

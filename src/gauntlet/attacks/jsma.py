@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.minimal_norm import changed_pixels, correctly_classified, settle
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import Radius, Share
+from gauntlet.attacks.minimal_norm import changed_pixels, correctly_classified, recheck_adversarial
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import Radius, Share
 
 
 @PROCEDURES.register
@@ -35,6 +35,11 @@ class Jsma(WhiteBoxAttack):
     name: ClassVar[str] = "jsma"
     step_size: Radius = 1.0
     largest_share: Share = 1.0
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, as few pixels as possible."""
+        return ThreatModel("minimum_norm", "white-box", "l0", None, "pixels")
 
     @property
     def cost(self) -> Cost:
@@ -75,7 +80,7 @@ class Jsma(WhiteBoxAttack):
             steps.index_add_(0, image, torch.ones_like(image))
             images = self._step(images, gradient[rows], free[rows], sign)
         points = batch.images.index_copy(0, attacked, best)
-        points = settle(model, batch.images, batch.labels, points)
+        points = recheck_adversarial(model, batch.images, batch.labels, points)
         taken = torch.zeros_like(batch.labels).index_copy(0, attacked, steps)
         runs = torch.zeros_like(batch.labels).index_fill(0, attacked, 2 * (classes - 1))
         return Perturbed(points, taken, taken + runs + 1, {"pixels": changed_pixels(points - batch.images)})

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.minimal_norm import correctly_classified, settle
+from gauntlet.attacks.minimal_norm import correctly_classified, recheck_adversarial
 from gauntlet.attacks.norms import lengths, per_image, unit_gradient
 from gauntlet.attacks.other_class_starts import Starts, other_class_starts
 from gauntlet.attacks.piecewise_affine import Regions
 from gauntlet.attacks.region_qp import Solutions, layer_scales, pose, solve
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, LabelledImages
-from gauntlet.values import NonNegativeInt, PositiveInt, Radius, Share
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, LabelledImages, ThreatModel
+from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 FACTORS = 101
 """Points of the line search from 0.9 to at most 1.1 times the way to a program's solution."""
@@ -97,6 +97,11 @@ class LinearRegion(WhiteBoxAttack):
     at_once: PositiveInt = 512
 
     @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, as small as possible in l2."""
+        return ThreatModel("minimum_norm", "white-box", "l2", None, "l2")
+
+    @property
     def cost(self) -> Cost:
         """Passes for ten classes if no program ended early; most do."""
         classes = {"all": 9, "start": 1, "ranked": self.starts}[self.target_classes]
@@ -126,7 +131,9 @@ class LinearRegion(WhiteBoxAttack):
             if len(best)
             else images
         )
-        points = settle(model, batch.images, batch.labels, batch.images.index_copy(0, attacked, found))
+        points = recheck_adversarial(
+            model, batch.images, batch.labels, batch.images.index_copy(0, attacked, found)
+        )
         columns = {
             f"l2_after_{number}": _spread(after[number], attacked, len(batch))
             for number in self.checkpoints

@@ -25,7 +25,7 @@ from gauntlet.contracts import (
     Procedure,
 )
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import PositiveInt
+from gauntlet.setting_types import PositiveInt
 
 SOLVER_STEPS = 2000
 """Most iterations of the program that is solved for its own sake."""

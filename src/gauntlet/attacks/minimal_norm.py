@@ -49,7 +49,7 @@ def correctly_classified(model: Classifier, images: Tensor, labels: Tensor) -> T
 
 
 @torch.no_grad()
-def settle(model: Classifier, clean: Tensor, labels: Tensor, found: Tensor) -> Tensor:
+def recheck_adversarial(model: Classifier, clean: Tensor, labels: Tensor, found: Tensor) -> Tensor:
     """Make sure that what was found is adversarial for the batch as a whole.
 
     An attack tests its points in batches of other sizes than the batch that is judged in the end, and the
@@ -62,12 +62,12 @@ def settle(model: Classifier, clean: Tensor, labels: Tensor, found: Tensor) -> T
         labels: true classes ``[N]``.
         found: the attack's images ``[N, C, H, W]``.
     """
-    settled, moved = found, (found != clean).flatten(1).any(1)
+    checked, moved = found, (found != clean).flatten(1).any(1)
     for factor in (1.0001, 1.001, 1.01):
-        missing = moved & (model(settled).argmax(1) == labels)
+        missing = moved & (model(checked).argmax(1) == labels)
         if not missing.any():
-            return settled
+            return checked
         outward = (clean + factor * (found - clean)).clamp(0, 1)
-        settled = where_images(missing, outward, settled)
-    missing = model(settled).argmax(1) == labels
-    return where_images(missing, clean, settled)
+        checked = where_images(missing, outward, checked)
+    missing = model(checked).argmax(1) == labels
+    return where_images(missing, clean, checked)

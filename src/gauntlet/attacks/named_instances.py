@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gauntlet.attacks.first_order import FirstOrder, RandomStart
-from gauntlet.attacks.gradients import Aim
-from gauntlet.values import Norm
+from gauntlet.attacks.gradients import TargetRule
+from gauntlet.attacks.pgd import Pgd, RandomStart
+from gauntlet.setting_types import Norm
 
 StepRule = Literal["eps", "eps - sigma", "constant", "1/255", ">= eps/S"]
 
@@ -29,10 +29,10 @@ class NamedInstance:
     step_rule: StepRule
     several_steps: bool
     random_start: RandomStart
-    target: Aim
+    target: TargetRule
     references: tuple[int, ...]
 
-    def attack(self, eps: float, *, steps: int = 10, sigma: float | None = None) -> FirstOrder:
+    def attack(self, eps: float, *, steps: int = 10, sigma: float | None = None) -> Pgd:
         """Return the attack.
 
         Args:
@@ -51,7 +51,7 @@ class NamedInstance:
             "1/255": 1 / 255,
             ">= eps/S": free,
         }
-        return FirstOrder(
+        return Pgd(
             norm=self.norm,
             eps=eps,
             steps=steps,
@@ -68,7 +68,7 @@ def _instance(
     norm: Norm = "linf",
     several_steps: bool = False,
     random_start: RandomStart = "none",
-    target: Aim = "none",
+    target: TargetRule = "none",
 ) -> NamedInstance:
     return NamedInstance(
         norm=norm,

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.norms import project_onto_ball_and_box
-from gauntlet.attacks.query_attack import IterativeScoreAttack, ScoreSearch
+from gauntlet.attacks.score_based import IterativeScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import Number, PositiveInt, Radius
+from gauntlet.setting_types import Number, PositiveInt, Radius
 
 _INSIDE = 1 - 1e-6  # keeps black and white pixels at a finite argument of tanh
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class NAttack(IterativeScoreAttack):
+class NAttack(IterativeScoreBasedAttack):
     """Follow the natural gradient of the expected hinge of the margin under N(mu, sigma^2).
 
     The Gaussian lives in the argument of a tanh that maps to the image box; its samples are projected onto
@@ -48,33 +48,33 @@ class NAttack(IterativeScoreAttack):
         """Test after the first step and then every ``test_every`` steps."""
         return iteration % self.test_every == 0
 
-    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+    def start(self, state: ScoreBasedState) -> dict[str, Tensor]:
         """Remember mu, near 0 at first."""
-        clean = search.clean
+        clean = state.clean
         rows = torch.arange(len(clean), device=clean.device)
-        return {"mean": 0.001 * search.streams.normal(rows, 0, tuple(clean.shape[1:])).to(clean.dtype)}
+        return {"mean": 0.001 * state.rng.normal(rows, 0, tuple(clean.shape[1:])).to(clean.dtype)}
 
-    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+    def step(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
         """Sample the population of so many images at a time as fit into a pass; move their means."""
-        shape = tuple(search.clean.shape[1:])
-        images = torch.empty_like(search.clean[rows])
-        group = max(1, search.oracle.largest_pass // self.population)
+        shape = tuple(state.clean.shape[1:])
+        images = torch.empty_like(state.clean[rows])
+        group = max(1, state.oracle.largest_pass // self.population)
         for begin in range(0, len(rows), group):
             part = rows[begin : begin + group]
-            clean, mean = search.clean[part], state["mean"][part].flatten(1)
-            noise = search.streams.normal(part, iteration + 1, (self.population, math.prod(shape)))
+            clean, mean = state.clean[part], memory["mean"][part].flatten(1)
+            noise = state.rng.normal(part, iteration + 1, (self.population, math.prod(shape)))
             noise = noise.to(clean.dtype)
             samples = self._image(
                 clean[:, None], (mean[:, None] + self.spread * noise).view(-1, self.population, *shape)
             )
             owners = part.repeat_interleave(self.population)
-            logits = search.oracle.scores(samples.flatten(0, 1), owners)
-            hinge = search.goal.rows(owners).margin(logits).clamp(0, 1000).view(-1, self.population)
+            logits = state.oracle.scores(samples.flatten(0, 1), owners)
+            hinge = state.criterion.rows(owners).margin(logits).clamp(0, 1000).view(-1, self.population)
             spread, level = torch.std_mean(-hinge / 2, 1, keepdim=True, correction=0)
             advantage = (-hinge / 2 - level) / (spread + 1e-7)
             rate = self.learning_rate / (self.population * self.spread)
             mean = mean + rate * torch.bmm(advantage[:, None], noise).squeeze(1)
-            state["mean"][part] = mean.view(-1, *shape)
+            memory["mean"][part] = mean.view(-1, *shape)
             images[begin : begin + group] = self._image(clean, mean.view(-1, *shape))
         return images
 

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from gauntlet.attacks.gradient_estimate import estimate_gradient
 from gauntlet.attacks.norms import per_image, project_onto_ball_and_box
-from gauntlet.attacks.query_attack import IterativeScoreAttack, ScoreSearch
+from gauntlet.attacks.score_based import IterativeScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import PositiveInt, Radius, Share
+from gauntlet.setting_types import PositiveInt, Radius, Share
 
 _PLATEAU_WINDOW = 5
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class NES(IterativeScoreAttack):
+class NES(IterativeScoreBasedAttack):
     """Step along the sign of an average of Gaussian gradient estimates; halve the step on a plateau.
 
     The step is halved when the newest of the last five mean probe losses is above the oldest; the window
@@ -46,44 +46,44 @@ class NES(IterativeScoreAttack):
         """One estimate."""
         return 2 * self.pairs
 
-    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+    def start(self, state: ScoreBasedState) -> dict[str, Tensor]:
         """Remember the gradient average, the last losses and the step size."""
-        count = len(search.clean)
+        count = len(state.clean)
         return {
-            "average": torch.zeros_like(search.clean),
-            "losses": search.clean.new_full((count, _PLATEAU_WINDOW), torch.inf),
-            "step_size": search.clean.new_full((count,), self.step_size),
+            "average": torch.zeros_like(state.clean),
+            "losses": state.clean.new_full((count, _PLATEAU_WINDOW), torch.inf),
+            "step_size": state.clean.new_full((count,), self.step_size),
         }
 
-    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+    def step(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
         """Estimate, average, adapt the step, move."""
-        images = search.findings.images[rows]
+        images = state.findings.images[rows]
         gradient, losses = estimate_gradient(
-            search.cross_entropy,
+            state.cross_entropy,
             images,
             rows,
-            search.streams,
+            state.rng,
             iteration,
             pairs=self.pairs,
             pixel_step=self.pixel_step,
             directions="gaussian",
-            largest_pass=search.oracle.largest_pass,
+            largest_pass=state.oracle.largest_pass,
         )
-        average = self.momentum * state["average"][rows] + (1 - self.momentum) * gradient
-        state["average"][rows] = average
-        step_size = per_image(self._adapted(state, rows, losses), images)
+        average = self.momentum * memory["average"][rows] + (1 - self.momentum) * gradient
+        memory["average"][rows] = average
+        step_size = per_image(self._adapted(memory, rows, losses), images)
         moved = images - step_size * average.sign()
-        return project_onto_ball_and_box(moved, search.clean[rows], "linf", self.eps)
+        return project_onto_ball_and_box(moved, state.clean[rows], "linf", self.eps)
 
-    def _adapted(self, state: dict[str, Tensor], rows: Tensor, losses: Tensor) -> Tensor:
+    def _adapted(self, memory: dict[str, Tensor], rows: Tensor, losses: Tensor) -> Tensor:
         """Return the step sizes ``[n]`` after the plateau rule."""
-        window = state["losses"][rows].roll(-1, 1)
+        window = memory["losses"][rows].roll(-1, 1)
         window[:, -1] = losses
         # Infinity marks places that are still empty.
         flat = window[:, 0].isfinite() & (window[:, -1] > window[:, 0])
-        step_size = state["step_size"][rows]
+        step_size = memory["step_size"][rows]
         step_size = torch.where(flat, (step_size / 2).clamp(min=self.smallest_step), step_size)
         window[flat] = torch.inf
-        state["losses"][rows] = window
-        state["step_size"][rows] = step_size
+        memory["losses"][rows] = window
+        memory["step_size"][rows] = step_size
         return step_size

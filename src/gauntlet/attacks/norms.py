@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gauntlet.values import ORDER, Norm
+from gauntlet.setting_types import ORDER, Norm
 
 
 def lengths(vectors: Tensor, norm: Norm) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.minimal_norm import changed_pixels, correctly_classified
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import PositiveInt
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import PositiveInt
 
 
 @PROCEDURES.register
@@ -40,6 +40,11 @@ class OnePixel(Attack):
     pixels: PositiveInt = 1
     population: PositiveInt = 400
     generations: PositiveInt = 100
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """Scores, up to a number of pixels."""
+        return ThreatModel("score_based", "scores", "l0", self.pixels, "pixels")
 
     @property
     def cost(self) -> Cost:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.boundary_radius import BoundaryRadius, unit
-from gauntlet.attacks.label_attack import LabelAttack, LabelSearch
+from gauntlet.attacks.decision_based import DecisionBasedAttack, DecisionBasedState
 from gauntlet.attacks.norms import per_image
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import NonNegativeInt, Number, PositiveInt, Radius
+from gauntlet.setting_types import NonNegativeInt, Number, PositiveInt, Radius
 
 _FIRST_RATE = 0.2
 _RESET_RATE = 1.0
@@ -22,7 +22,7 @@ _PROBE_TOLERANCE_SHARE = 1 / 500
 
 
 @dataclass
-class _State:
+class _Descent:
     """The running images of one attack: their directions, radii, line-search rates and probe lengths."""
 
     rows: Tensor
@@ -31,12 +31,12 @@ class _State:
     rate: Tensor
     probe: Tensor
 
-    def keep(self, mask: Tensor) -> _State:
-        return _State(*(getattr(self, name)[mask] for name in ("rows", "theta", "radius", "rate", "probe")))
+    def keep(self, mask: Tensor) -> _Descent:
+        return _Descent(*(getattr(self, name)[mask] for name in ("rows", "theta", "radius", "rate", "probe")))
 
 
 @dataclass(frozen=True, kw_only=True)
-class RadiusDescent(LabelAttack):
+class RadiusDescent(DecisionBasedAttack):
     """Start from the best of some Gaussian directions; descend its radius by estimated gradients.
 
     Settings:
@@ -56,41 +56,41 @@ class RadiusDescent(LabelAttack):
     smallest_rate: ClassVar[float]
     smallest_probe: ClassVar[float]
 
-    def search(self, search: LabelSearch, rows: Tensor) -> None:
+    def attack(self, state: DecisionBasedState, rows: Tensor) -> None:
         """Iterate in lock-step: estimate, line search, shorten the probe where no rate helps any more."""
-        boundary = BoundaryRadius(search)
+        boundary = BoundaryRadius(state)
         theta, radius = boundary.of_random_directions(rows, self.initial_directions, _START_TOLERANCE, 0)
-        state = _State(
+        descent = _Descent(
             rows,
             theta,
             radius,
             torch.full_like(radius, _FIRST_RATE),
             torch.full_like(radius, self.probe_length),
         )
-        state = state.keep(radius.isfinite())
-        self._offer(search, state)
+        descent = descent.keep(radius.isfinite())
+        self._offer(state, descent)
         draw = self.initial_directions
         iteration = 0
         while not self.iterations or iteration < self.iterations:
-            state = state.keep(self.running(search, state.rows, self.price))
-            if len(state.rows) == 0:
+            descent = descent.keep(self.running(state, descent.rows, self.price))
+            if len(descent.rows) == 0:
                 return
-            search.findings.iterations[state.rows] += 1
-            tolerance = state.probe * _PROBE_TOLERANCE_SHARE
-            gradient, probed, probed_radius = self.estimate(search, boundary, state, tolerance, draw)
+            state.findings.iterations[descent.rows] += 1
+            tolerance = descent.probe * _PROBE_TOLERANCE_SHARE
+            gradient, probed, probed_radius = self.estimate(state, boundary, descent, tolerance, draw)
             theta, radius, rate = boundary.line_search(
-                state.theta, state.radius, gradient, state.rate, tolerance, state.rows
+                descent.theta, descent.radius, gradient, descent.rate, tolerance, descent.rows
             )
             by_probe = probed_radius < radius
             theta = torch.where(by_probe[:, None, None, None], probed, theta)
             radius = torch.where(by_probe, probed_radius, radius)
-            gained = state.radius - radius
+            gained = descent.radius - radius
             stuck = rate < self.smallest_rate
-            probe = torch.where(stuck, state.probe * 0.1, state.probe)
-            state = _State(state.rows, theta, radius, rate.where(~stuck, _RESET_RATE), probe)
-            self._offer(search, state)
+            probe = torch.where(stuck, descent.probe * 0.1, descent.probe)
+            descent = _Descent(descent.rows, theta, radius, rate.where(~stuck, _RESET_RATE), probe)
+            self._offer(state, descent)
             ended = (gained < self.least_improvement) | (stuck & (probe < self.smallest_probe))
-            state = state.keep(~ended)
+            descent = descent.keep(~ended)
             draw += 1
             iteration += 1
 
@@ -101,7 +101,12 @@ class RadiusDescent(LabelAttack):
 
     @abstractmethod
     def estimate(
-        self, search: LabelSearch, boundary: BoundaryRadius, state: _State, tolerance: Tensor, draw: int
+        self,
+        state: DecisionBasedState,
+        boundary: BoundaryRadius,
+        descent: _Descent,
+        tolerance: Tensor,
+        draw: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Estimate the gradient of the radius in theta.
 
@@ -110,9 +115,9 @@ class RadiusDescent(LabelAttack):
         """
 
     @staticmethod
-    def _offer(search: LabelSearch, state: _State) -> None:
-        points = search.clean[state.rows] + per_image(state.radius, state.theta) * state.theta
-        search.offer(points, state.rows)
+    def _offer(state: DecisionBasedState, descent: _Descent) -> None:
+        points = state.clean[descent.rows] + per_image(descent.radius, descent.theta) * descent.theta
+        state.offer(points, descent.rows)
 
 
 @PROCEDURES.register
@@ -133,23 +138,30 @@ class OPT(RadiusDescent):
     smallest_probe: ClassVar[float] = 5e-5
 
     def estimate(
-        self, search: LabelSearch, boundary: BoundaryRadius, state: _State, tolerance: Tensor, draw: int
+        self,
+        state: DecisionBasedState,
+        boundary: BoundaryRadius,
+        descent: _Descent,
+        tolerance: Tensor,
+        draw: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Measure the radius of every probe; all probes of all images are searched side by side."""
-        shape = tuple(search.clean.shape[1:])
-        count, probes = len(state.rows), self.probes
-        changes = search.streams.normal(state.rows, draw, (probes, *shape)).to(search.clean.dtype)
+        shape = tuple(state.clean.shape[1:])
+        count, probes = len(descent.rows), self.probes
+        changes = state.rng.normal(descent.rows, draw, (probes, *shape)).to(state.clean.dtype)
         changes = unit(changes.view(-1, *shape)).view(count, probes, *shape)
-        length = state.probe.to(changes.dtype)[:, None, None, None, None]
-        probed = unit((state.theta[:, None] + length * changes).view(-1, *shape))
+        length = descent.probe.to(changes.dtype)[:, None, None, None, None]
+        probed = unit((descent.theta[:, None] + length * changes).view(-1, *shape))
         radii = boundary.local(
             probed,
-            state.rows.repeat_interleave(probes),
-            state.radius.repeat_interleave(probes),
+            descent.rows.repeat_interleave(probes),
+            descent.radius.repeat_interleave(probes),
             tolerance.repeat_interleave(probes),
         ).view(count, probes)
         # A probe that never meets the boundary says nothing about the slope.
-        slopes = torch.where(radii.isfinite(), (radii - state.radius[:, None]) / state.probe[:, None], 0.0)
+        slopes = torch.where(
+            radii.isfinite(), (radii - descent.radius[:, None]) / descent.probe[:, None], 0.0
+        )
         gradient = torch.bmm(slopes[:, None].to(changes.dtype), changes.flatten(2)).view(-1, *shape) / probes
         lowest, place = radii.min(1)
         best = probed.view(count, probes, *shape)[torch.arange(count, device=place.device), place]
@@ -178,17 +190,22 @@ class SignOPT(RadiusDescent):
         return self.probes + 1
 
     def estimate(
-        self, search: LabelSearch, boundary: BoundaryRadius, state: _State, tolerance: Tensor, draw: int
+        self,
+        state: DecisionBasedState,
+        boundary: BoundaryRadius,
+        descent: _Descent,
+        tolerance: Tensor,
+        draw: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Ask whether each probe crosses the boundary at the present radius: if so, its radius is smaller."""
-        shape = tuple(search.clean.shape[1:])
-        gradient = torch.empty_like(state.theta)
-        group = max(1, search.oracle.largest_pass // self.probes)
-        for begin in range(0, len(state.rows), group):
-            part = state.keep(
-                torch.arange(begin, min(begin + group, len(state.rows)), device=state.rows.device)
+        shape = tuple(state.clean.shape[1:])
+        gradient = torch.empty_like(descent.theta)
+        group = max(1, state.oracle.largest_pass // self.probes)
+        for begin in range(0, len(descent.rows), group):
+            part = descent.keep(
+                torch.arange(begin, min(begin + group, len(descent.rows)), device=descent.rows.device)
             )
-            changes = search.streams.normal(part.rows, draw, (self.probes, *shape)).to(search.clean.dtype)
+            changes = state.rng.normal(part.rows, draw, (self.probes, *shape)).to(state.clean.dtype)
             changes = unit(changes.view(-1, *shape)).view(-1, self.probes, *shape)
             length = part.probe.to(changes.dtype)[:, None, None, None, None]
             probed = unit((part.theta[:, None] + length * changes).view(-1, *shape))
@@ -199,4 +216,4 @@ class SignOPT(RadiusDescent):
             gradient[begin : begin + group] = (
                 torch.bmm(signs, changes.flatten(2)).view(-1, *shape) / self.probes
             )
-        return gradient, state.theta, torch.full_like(state.radius, torch.inf)
+        return gradient, descent.theta, torch.full_like(descent.radius, torch.inf)

@@ -25,13 +25,13 @@ from gauntlet.attacks.minimal_norm import (
     correctly_classified,
     margins,
     perturbation_sizes,
-    settle,
+    recheck_adversarial,
     where_images,
 )
 from gauntlet.attacks.norms import lengths, per_image
 from gauntlet.attacks.proximal import prox_l1, prox_l2, prox_linf, prox_pixel_l0, prox_pixel_l0_exact
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import NonNegativeInt, PositiveInt, Radius, Share
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 Move = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """The player of r: (perturbation, gradient of the hinge, weight ``[N]``, step size) to a new perturbation."""
@@ -120,6 +120,17 @@ class PrimalDual(WhiteBoxAttack):
     checkpoints: tuple[NonNegativeInt, ...] = ()
 
     @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, as small as possible."""
+        return ThreatModel(
+            "minimum_norm",
+            "white-box",
+            self.minimized,
+            None,
+            "pixels" if self.minimized == "l0" else self.minimized,
+        )
+
+    @property
     @abstractmethod
     def minimized(self) -> PerturbationNorm:
         """The norm that is minimized."""
@@ -160,7 +171,7 @@ class PrimalDual(WhiteBoxAttack):
             found = self._fine_tune(model, images, labels, best, rate)
             best.update(found.sizes < torch.inf, found.points, found.sizes, found.weights)
         points = batch.images.index_copy(0, attacked, best.points)
-        points = settle(model, batch.images, batch.labels, points)
+        points = recheck_adversarial(model, batch.images, batch.labels, points)
         runs = torch.zeros_like(batch.labels).index_fill(0, attacked, self._runs)
         zeros = torch.zeros(len(batch), device=points.device)
         columns = {

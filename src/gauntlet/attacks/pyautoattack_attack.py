@@ -10,10 +10,10 @@ from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
 from gauntlet.attacks.library_network import LibraryNetwork, library_seed, mean_per_image
-from gauntlet.attacks.minimal_norm import correctly_classified, settle, where_images
+from gauntlet.attacks.minimal_norm import correctly_classified, recheck_adversarial, where_images
 from gauntlet.attacks.norms import lengths, project_onto_ball_and_box
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import NonNegativeInt, Norm, PositiveInt, Radius, Share
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import NonNegativeInt, Norm, PositiveInt, Radius, Share
 
 LIBRARY_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
@@ -53,6 +53,11 @@ class Fab(WhiteBoxAttack):
     checkpoints: tuple[NonNegativeInt, ...] = ()
 
     @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, as small as possible."""
+        return ThreatModel("minimum_norm", "white-box", self.norm, None, self.norm)
+
+    @property
     def cost(self) -> Cost:
         """Two passes forward and, for ten classes, ten back per untargeted iteration; one per targeted."""
         runs = self.restarts * (self.target_classes if self.targeted else 1)
@@ -78,7 +83,7 @@ class Fab(WhiteBoxAttack):
                     best, sizes = where_images(size < sizes, found, best), torch.minimum(size, sizes)
                 after[restart + 1] = sizes
         points = batch.images.index_copy(0, attacked, best)
-        points = settle(network, batch.images, batch.labels, points)
+        points = recheck_adversarial(network, batch.images, batch.labels, points)
         zeros = torch.zeros(len(batch), device=points.device)
         columns = {
             f"{self.norm}_after_{number}": zeros.index_copy(0, attacked, after[min(number, max(after))])
@@ -130,6 +135,11 @@ class Apgd(WhiteBoxAttack):
     restarts: PositiveInt = 1
     loss: Literal["cross_entropy", "dlr", "dlr_targeted"] = "cross_entropy"
     target_classes: PositiveInt = 9
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
 
     @property
     def cost(self) -> Cost:
@@ -187,6 +197,11 @@ class AutoAttack(WhiteBoxAttack):
     name: ClassVar[str] = "auto_attack"
     norm: Norm
     eps: Radius
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
 
     @property
     def cost(self) -> Cost:

@@ -9,16 +9,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.label_attack import LabelAttack, LabelSearch, Trace, trace_marks
+from gauntlet.attacks.decision_based import DecisionBasedAttack, DecisionBasedState, Trace, trace_marks
 from gauntlet.contracts import PROCEDURES
-from gauntlet.values import Number
+from gauntlet.setting_types import Number
 
 _FINEST_STAGE = 40  # beyond any image's size: all blocks have one pixel long before
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class RayS(LabelAttack):
+class RayS(DecisionBasedAttack):
     """Flip the signs of ever smaller blocks of the direction; keep a flip that brings the boundary nearer.
 
     A new direction first faces one query at the best radius so far (the fast check) and is dropped unless
@@ -42,16 +42,16 @@ class RayS(LabelAttack):
     tolerance: Number = 1e-3
     hierarchical: bool = True
 
-    def search(self, search: LabelSearch, rows: Tensor) -> None:
+    def attack(self, state: DecisionBasedState, rows: Tensor) -> None:
         """Send one query per running image and round: a fast check or a midpoint."""
-        device, shape = search.clean.device, search.clean.shape
-        clean = search.clean.flatten(1)[rows]
+        device, shape = state.clean.device, state.clean.shape
+        clean = state.clean.flatten(1)[rows]
         size = clean.shape[1]
         diagonal = math.sqrt(size)
         pixels = torch.arange(size, device=device)
-        by_iteration = Trace(trace_marks(search.oracle.budget), search.best)
-        wrong = search.best == 0
-        by_iteration.note(wrong.nonzero().squeeze(1), torch.ones_like(search.best[wrong]), search.best[wrong])
+        by_iteration = Trace(trace_marks(state.oracle.budget), state.best)
+        wrong = state.best == 0
+        by_iteration.note(wrong.nonzero().squeeze(1), torch.ones_like(state.best[wrong]), state.best[wrong])
 
         sign = torch.ones_like(clean)
         radius = torch.full((len(rows),), torch.inf, dtype=torch.float64, device=device)
@@ -68,32 +68,32 @@ class RayS(LabelAttack):
             direction = torch.where(flipped, -sign, sign)
             asked = torch.where(bisecting, (low + high) / 2, radius).clamp(max=diagonal)
             point = torch.addcmul(clean, direction, (asked / diagonal).to(clean.dtype)[:, None])
-            crossed = search.crossed(point.view(-1, *shape[1:]), rows)
+            crossed = state.crossed(point.view(-1, *shape[1:]), rows)
 
             # Bisection keeps ``high`` adversarial; a passed fast check opens the interval [0, radius].
             low = torch.where(bisecting & ~crossed, asked, torch.where(bisecting, low, 0.0))
             high = torch.where(crossed, asked, high)
             bisecting = bisecting | crossed
-            out = search.oracle.remaining(rows) == 0
+            out = state.oracle.remaining(rows) == 0
             done = ~bisecting | (high - low <= self.tolerance) | out
             nearer = done & bisecting & (high < radius)
-            search.findings.iterations[rows] += done
+            state.findings.iterations[rows] += done
             if nearer.any():
                 radius = torch.where(nearer, high, radius)
                 sign = torch.where(nearer[:, None], direction, sign)
                 step = (high[nearer] / diagonal).to(clean.dtype)[:, None] * direction[nearer]
-                search.offer((clean[nearer] + step).view(-1, *shape[1:]), rows[nearer])
+                state.offer((clean[nearer] + step).view(-1, *shape[1:]), rows[nearer])
                 found = rows[nearer]
-                by_iteration.note(found, search.findings.iterations[found], search.best[found])
+                by_iteration.note(found, state.findings.iterations[found], state.best[found])
 
             bisecting = bisecting & ~done
             high = torch.where(done, radius, high)
             last = done & (end == size)
             stage = stage + last
             block = torch.where(last, 0, block + done)
-            going = self.running(search, rows)
+            going = self.running(state, rows)
             if not going.all():
                 rows, clean, sign, radius, low, high, stage, block, bisecting = (
-                    state[going] for state in (rows, clean, sign, radius, low, high, stage, block, bisecting)
+                    part[going] for part in (rows, clean, sign, radius, low, high, stage, block, bisecting)
                 )
-        search.findings.columns |= by_iteration.columns("linf_at_iteration")
+        state.findings.columns |= by_iteration.columns("linf_at_iteration")

@@ -9,8 +9,8 @@ import torch
 
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.conventions import Conventions
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import Norm, Radius
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import Norm, Radius
 
 
 @PROCEDURES.register
@@ -33,6 +33,11 @@ class ReferenceNoise(Attack):
     norm: Norm
     eps: Radius
     conventions: Conventions = field(default_factory=Conventions)
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """Noise, as large as an attack of this radius."""
+        return ThreatModel("reference", "none", self.norm, self.eps, self.norm)
 
     @property
     def cost(self) -> Cost:

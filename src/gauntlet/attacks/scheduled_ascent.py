@@ -10,10 +10,10 @@ from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
 from gauntlet.attacks.conventions import Conventions
-from gauntlet.attacks.gradients import Aim, LossName, aimed_at, loss_gradient
+from gauntlet.attacks.gradients import LossName, TargetRule, loss_gradient, targets_of
 from gauntlet.attacks.norms import unit_gradient
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import Norm, PositiveInt, Radius
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import Norm, PositiveInt, Radius
 
 Decay = Literal["constant", "harmonic", "geometric"]
 
@@ -66,9 +66,14 @@ class ScheduledAscent(WhiteBoxAttack):
     steps: PositiveInt
     decay: Decay
     randomized: bool = False
-    target: Aim = "none"
+    target: TargetRule = "none"
     loss: LossName = "cross_entropy"
     conventions: Conventions = field(default_factory=Conventions)
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
 
     @property
     def cost(self) -> Cost:
@@ -77,7 +82,7 @@ class ScheduledAscent(WhiteBoxAttack):
 
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the clipped last iterate, and which images lost their gradient on the way."""
-        targets = aimed_at(model, batch, self.target)
+        targets = targets_of(model, batch, self.target)
         sign = 1 if targets is None else -1
         classes = batch.labels if targets is None else targets
         share = 1 - NOISE_SHARE if self.randomized else 1.0

@@ -9,15 +9,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.criterion import ObjectiveLoss
 from gauntlet.attacks.norms import project_onto_ball_and_box
-from gauntlet.attacks.objectives import ObjectiveName
-from gauntlet.attacks.query_attack import ScoreAttack, ScoreSearch
+from gauntlet.attacks.score_based import ScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class SignHunter(ScoreAttack):
+class SignHunter(ScoreBasedAttack):
     """Flip the signs of ever smaller chunks of a perturbation of size eps; keep a flip that lowers the loss.
 
     Starts at plus eps everywhere (one query); every flip costs one query, and every query is a success test.
@@ -31,13 +31,13 @@ class SignHunter(ScoreAttack):
     """
 
     name: ClassVar[str] = "sign_hunter"
-    loss: ObjectiveName = "cross_entropy"
+    loss: ObjectiveLoss = "cross_entropy"
 
-    def search(self, search: ScoreSearch, rows: Tensor) -> None:
+    def attack(self, state: ScoreBasedState, rows: Tensor) -> None:
         """Flip the same chunk of every running image at once."""
-        oracle, findings = search.oracle, search.findings
-        shape = search.clean.shape
-        clean = search.clean.flatten(1)[rows]
+        oracle, findings = state.oracle, state.findings
+        shape = state.clean.shape
+        clean = state.clean.flatten(1)[rows]
         centre, sign = clean, torch.ones_like(clean)
         lowest = clean.new_full((len(rows),), torch.inf)
         size = clean.shape[1]
@@ -46,7 +46,7 @@ class SignHunter(ScoreAttack):
             going = oracle.remaining(rows) > 0
             if not going.all():
                 rows, clean, centre, sign, lowest = (
-                    state[going] for state in (rows, clean, centre, sign, lowest)
+                    part[going] for part in (rows, clean, centre, sign, lowest)
                 )
             if len(rows) == 0:
                 return
@@ -55,8 +55,8 @@ class SignHunter(ScoreAttack):
             sign[:, begin:end] *= -1
             point = project_onto_ball_and_box(centre + self.eps * sign, clean, "linf", self.eps)
             logits = oracle.scores(point.view(-1, *shape[1:]), rows)
-            goal = search.goal.rows(rows)
-            loss, reached = goal.loss(logits, self.loss), goal.reached_by(logits.argmax(1))
+            criterion = state.criterion.rows(rows)
+            loss, reached = criterion.loss(logits, self.loss), criterion.reached_by(logits.argmax(1))
             findings.iterations[rows] += 1
             kept = (loss < lowest) | reached
             lowest = torch.where(kept, loss, lowest)
@@ -71,5 +71,5 @@ class SignHunter(ScoreAttack):
                     centre, level = findings.images[rows].flatten(1), -1
                     sign, lowest = torch.ones_like(sign), torch.full_like(lowest, torch.inf)
             rows, clean, centre, sign, lowest = (
-                state[~reached] for state in (rows, clean, centre, sign, lowest)
+                part[~reached] for part in (rows, clean, centre, sign, lowest)
             )

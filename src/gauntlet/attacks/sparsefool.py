@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.minimal_norm import changed_pixels, correctly_classified, settle, where_images
+from gauntlet.attacks.minimal_norm import (
+    changed_pixels,
+    correctly_classified,
+    recheck_adversarial,
+    where_images,
+)
 from gauntlet.attacks.norms import lengths, per_image
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import PositiveInt, Radius
 
 
 @PROCEDURES.register
@@ -39,6 +44,11 @@ class SparseFool(WhiteBoxAttack):
     reach: Radius = 1.0
 
     @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, as few pixels as possible."""
+        return ThreatModel("minimum_norm", "white-box", "l0", None, "pixels")
+
+    @property
     def cost(self) -> Cost:
         """About three steps of DeepFool, for ten classes, in each repetition."""
         return Cost(self.steps * 4 + 2, self.steps * 31)
@@ -63,7 +73,7 @@ class SparseFool(WhiteBoxAttack):
             iterations[rows] = step
             images[rows[fooled]] = stretched[fooled]
             rows, points = rows[~fooled], points[~fooled]
-        images = settle(model, batch.images, batch.labels, images)
+        images = recheck_adversarial(model, batch.images, batch.labels, images)
         pixels = changed_pixels(images - batch.images)
         return Perturbed(images, iterations, queries, {"pixels": pixels})
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.minimal_norm import correctly_classified
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import PositiveInt
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import PositiveInt
 
 MARK = ("#...#", ".#.#.", "..#..", ".#.#.", "#...#")
 """The mark: a cross of five by five cells."""
@@ -42,6 +42,11 @@ class Watermark(Attack):
     opacity: tuple[Opacity, Opacity] = (0.3, 0.7)
     budget: PositiveInt = 400
     at_once: PositiveInt = 20
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """Scores, and no norm: the mark itself is the bound."""
+        return ThreatModel("score_based", "scores", None, None, "l2")
 
     @property
     def cost(self) -> Cost:

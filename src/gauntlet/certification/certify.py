@@ -24,7 +24,7 @@ from gauntlet.certification.bounds import (
 )
 from gauntlet.certification.smoothing import Mapping, SmoothedClassifier, Votes, noise_keys
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.setting_types import PositiveInt, Radius
 
 Level = Annotated[float, Field(gt=0, lt=1)]
 """A failure probability."""

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gauntlet.contracts import ARCHITECTURES, DEFENCES, PROCEDURES
+from gauntlet.setting_types import NonNegativeInt, PositiveInt
 from gauntlet.training.checkpoints import CheckpointSettings
 from gauntlet.training.settings import TrainingSettings
-from gauntlet.values import NonNegativeInt, PositiveInt
 
 ArchitectureEntry = Annotated[dict[str, Any], BeforeValidator(ARCHITECTURES.normalize)]
 DefenceEntry = Annotated[dict[str, Any], BeforeValidator(DEFENCES.normalize)]

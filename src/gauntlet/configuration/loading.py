@@ -15,7 +15,7 @@ from gauntlet.configuration.validation import validate
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.runtime.files import compact_json
-from gauntlet.values import parse_number
+from gauntlet.setting_types import parse_number
 
 ABOUT = "work.yaml"
 """The file of a work that says what the work is; every other file of its folder is a chapter."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import PositiveInt
+from gauntlet.setting_types import PositiveInt
 
 SplitName = Literal["train", "test"]
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gauntlet.attacks.base import Attack
 from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Procedure, Progress
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import Share
+from gauntlet.setting_types import Share
 
 
 def _is_attack(procedure: Procedure) -> Procedure:

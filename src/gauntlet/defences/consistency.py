@@ -16,7 +16,7 @@ from gauntlet.defences.noise import (
     log_mean_probabilities,
     noisy_logits,
 )
-from gauntlet.values import Number, PositiveInt, Radius
+from gauntlet.setting_types import Number, PositiveInt, Radius
 
 
 @DEFENCES.register

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from gauntlet.attacks.piecewise_affine import FrozenActivation, Regions
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.errors import GauntletError
-from gauntlet.values import NonNegativeInt, PositiveInt, Radius
+from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius
 
 DUAL_ORDER = {"linf": 1.0, "l2": 2.0}
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.defences.noise import cross_entropy_per_image, noisy_logits
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.setting_types import PositiveInt, Radius
 
 
 @DEFENCES.register

@@ -17,7 +17,7 @@ from gauntlet.defences.noise import (
     noisy_logits,
     true_class,
 )
-from gauntlet.values import Number, PositiveInt, Radius
+from gauntlet.setting_types import Number, PositiveInt, Radius
 
 Average = Literal["logits", "probabilities"]
 """What is averaged over the noisy copies: ``logits`` before the softmax, ``probabilities`` after it."""

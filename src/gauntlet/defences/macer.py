@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.defences.noise import noisy_logits, true_class
-from gauntlet.values import Number, PositiveInt, Radius
+from gauntlet.setting_types import Number, PositiveInt, Radius
 
 CLASSIFICATION_FLOOR = 1e-10
 """Added to the true class's probability before its logarithm, as in the published loss."""

@@ -14,7 +14,7 @@ from gauntlet.attacks.base import Attack
 from gauntlet.attacks.piecewise_affine import Regions
 from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Progress
 from gauntlet.errors import ConfigurationError
-from gauntlet.values import NonNegativeInt, PositiveInt, Radius, Share
+from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 DUAL_ORDER = {"linf": 1.0, "l2": 2.0}
 NO_SLOPE = 1e-6

@@ -19,7 +19,7 @@ from gauntlet.defences.noise import (
     log_mean_probabilities,
     true_class,
 )
-from gauntlet.values import NonNegativeInt, PositiveInt, Radius
+from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius
 
 SMALLEST_RATE = 0.01
 """Where the cosine schedule of DDN's step length ends; it starts at 1."""

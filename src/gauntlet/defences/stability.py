@@ -11,7 +11,7 @@ from torch import nn
 
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.defences.noise import copies_logits, gaussian_noise, true_class
-from gauntlet.values import Number, Radius
+from gauntlet.setting_types import Number, Radius
 
 
 @DEFENCES.register

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gauntlet.attacks.norms import project_onto_ball_and_box
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
-from gauntlet.values import Number, PositiveInt, Radius
+from gauntlet.setting_types import Number, PositiveInt, Radius
 
 
 @DEFENCES.register

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.setting_types import PositiveInt, Radius
 
 
 @PROCEDURES.register

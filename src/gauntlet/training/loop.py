@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gauntlet.contracts import DEFENCES, Classifier, Defence, FitsImages, Progress
 from gauntlet.errors import GauntletError
-from gauntlet.models import MANIFEST, build_model, place, save_weights
+from gauntlet.models import MANIFEST, build_model, save_weights, to_device
 from gauntlet.runtime.files import write_json
 from gauntlet.runtime.job import say
 from gauntlet.runtime.manifest import Recorder
@@ -58,7 +58,7 @@ def train(
     recorder = Recorder(device)
     settings = TrainingSettings.model_validate(specification["training"])
     defence = DEFENCES.parse(specification["defence"])
-    model = place(build_model(specification), device)
+    model = to_device(build_model(specification), device)
     optimizer = make_optimizer(settings.optimizer, model)
     train_images = DeviceImages.of(train_set, device, settings.samples)
     test_images = DeviceImages.of(test_set, device)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gauntlet.contracts import Progress
-from gauntlet.values import Share
+from gauntlet.setting_types import Share
 
 
 class Strict(BaseModel):

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gauntlet.setting_types import Number, PositiveInt, Radius
 from gauntlet.training.schedules import Constant, Schedule, Strict
-from gauntlet.values import Number, PositiveInt, Radius
 
 LearningRate = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 

@@ -94,7 +94,7 @@ MISTAKES = {
         "unknown procedure",
         "evaluations.attacks-4.procedures.pgd-1.name",
         "first_ordr",
-        "first_order",
+        "pgd",
     ),
     "an unknown setting of a procedure": (
         lambda work: procedure(work).update(stepsize=1),

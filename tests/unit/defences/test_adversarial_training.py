@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.contracts import DEFENCES, Batch, Cost, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Progress, ThreatModel
 from gauntlet.defences.adversarial_training import AdversarialTraining
 from gauntlet.defences.natural import Natural
 from gauntlet.errors import ConfigurationError
@@ -25,6 +25,7 @@ class SignStep(WhiteBoxAttack):
 
     name: ClassVar[str] = "sign_step"
     modes: tuple[list, ...] = ()
+    threat_model: ClassVar[ThreatModel] = ThreatModel("fixed_budget", "white-box", "linf", 0.1, "linf")
 
     def perturb(self, model, batch):
         for modes in self.modes:
@@ -114,7 +115,7 @@ def test_only_an_attack_will_do():
 
 def test_fast_adversarial_training_is_a_configuration():
     """Radius 8/255 and a step of 10/255 from a random start, as Wong et al. 2020 train."""
-    attack = {"name": "first_order", "norm": "linf", "eps": "8/255", "steps": 1, "step_size": "10/255"}
+    attack = {"name": "pgd", "norm": "linf", "eps": "8/255", "steps": 1, "step_size": "10/255"}
     entry = {
         "name": "adversarial_training",
         "attack": {**attack, "random_start": "uniform"},

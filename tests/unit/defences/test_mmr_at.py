@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.first_order import FirstOrder
+from gauntlet.attacks.pgd import Pgd
 from gauntlet.contracts import DEFENCES, Batch, Progress
 from gauntlet.defences.mmr_at import MmrAt, boundary_distances
 from gauntlet.errors import ConfigurationError
@@ -73,7 +73,7 @@ def test_a_unit_flips_just_beyond_its_distance_and_not_before(network, batch):
 
 
 def test_the_loss_is_cross_entropy_plus_the_weighted_hinges(network, batch):
-    attack = FirstOrder(norm="l2", eps=1e-9, steps=1)
+    attack = Pgd(norm="l2", eps=1e-9, steps=1)
     defence = MmrAt(
         norm="l2", strength=0.7, region_distance=0.3, decision_distance=0.5, ramp_epochs=4, attack=attack
     )
@@ -95,7 +95,7 @@ def test_a_network_whose_units_are_all_off_learns_its_classes_and_has_no_boundar
     region, decision, _ = boundary_distances(network, batch.images, batch.labels, "linf", 1000)
     assert (region[:, :12] < torch.inf).any()
     assert (decision == torch.inf).all()
-    attack = FirstOrder(norm="linf", eps=0.1, steps=1)
+    attack = Pgd(norm="linf", eps=0.1, steps=1)
     defence = MmrAt(norm="linf", strength=0.5, region_distance=0.2, decision_distance=0.2, attack=attack)
     loss = defence.loss(network.train(), batch, Progress(epoch=0, epochs=1, step=0, steps=1))
     loss.value.backward()
@@ -105,7 +105,7 @@ def test_a_network_whose_units_are_all_off_learns_its_classes_and_has_no_boundar
 
 
 def test_half_of_the_batch_is_attacked(network, batch):
-    attack = FirstOrder(norm="linf", eps=0.2, steps=2)
+    attack = Pgd(norm="linf", eps=0.2, steps=2)
     defence = MmrAt(norm="linf", strength=0.1, region_distance=0.2, decision_distance=0.2, attack=attack)
     logits = defence.loss(network.train(), batch, Progress(epoch=0, epochs=1, step=0, steps=1)).logits
     clean = network(batch.images)
@@ -114,7 +114,7 @@ def test_half_of_the_batch_is_attacked(network, batch):
 
 
 def test_training_moves_the_boundaries_away(network, batch):
-    attack = FirstOrder(norm="l2", eps=0.05, steps=2)
+    attack = Pgd(norm="l2", eps=0.05, steps=2)
     defence = MmrAt(
         norm="l2", strength=2.0, region_distance=0.3, decision_distance=0.3, ramp_epochs=0, attack=attack
     )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.first_order import FirstOrder
+from gauntlet.attacks.pgd import Pgd
 from gauntlet.attacks.scheduled_ascent import ScheduledAscent
 from gauntlet.contracts import PROCEDURES
 from gauntlet.errors import ConfigurationError
@@ -98,7 +98,7 @@ class Certain(nn.Module):
 def test_gradients_at_certain_images_are_compared_where_float32_would_lose_them(batch):
     """The loss is about exp(-40), far below the resolution of a float32 probability of 1."""
     batch = replace(batch, images=torch.full((2, 1, 4, 4), 0.2), labels=torch.zeros(2, dtype=torch.int64))
-    shift = FirstOrder(norm="linf", eps=0.05)
+    shift = Pgd(norm="linf", eps=0.05)
     found = GradientSimilarity(variants={"shift": shift}).run(Certain(), batch).columns
     torch.testing.assert_close(found["cosine_all_clean_shift"], torch.ones(2, dtype=torch.float64))
 
@@ -107,7 +107,7 @@ def test_a_zero_or_lost_gradient_has_no_cosine(batch):
     """With the float32 softmax a certain image has gradient zero, and an image of confidence 0 has none."""
     labels = torch.tensor([0, 1])
     batch = replace(batch, images=torch.full((2, 1, 4, 4), 0.9), labels=labels)
-    tiny = FirstOrder(norm="linf", eps=1e-6)
+    tiny = Pgd(norm="linf", eps=1e-6)
     found = GradientSimilarity(variants={"tiny": tiny}, loss="softmax_log").run(Certain(), batch).columns
     assert found["cosine_all_clean_tiny"].isnan().all()
 

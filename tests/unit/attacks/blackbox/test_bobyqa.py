@@ -14,7 +14,7 @@ from gauntlet.attacks.bobyqa_lifting import (
     room,
 )
 from gauntlet.attacks.bobyqa_solver import Solver, first_points, linear_driver
-from gauntlet.attacks.image_streams import ImageStreams
+from gauntlet.attacks.per_image_rng import PerImageRng
 from gauntlet.errors import ConfigurationError
 
 
@@ -172,7 +172,7 @@ def test_blocks_are_drawn_without_replacement_by_contrast():
     """First draws follow the weights: chi-squared over 4,000 images of one picture."""
     picture = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0)).expand(4000, -1, -1, -1)
     rows = torch.arange(4000)
-    streams = ImageStreams(torch.Generator().manual_seed(0), rows)
+    streams = PerImageRng(torch.Generator().manual_seed(0), rows)
     order = draw_order(picture, 4, rows, streams, 0, "aligned")
     assert (order.sort(1).values == torch.arange(16)).all()
     weights = block_contrast(picture[:1], 4).flatten()
@@ -186,7 +186,7 @@ def test_the_published_index_order_gives_weights_to_other_blocks():
     picture = torch.full((200, 3, 8, 8), 0.5)
     picture[:, 0] = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
     rows = torch.arange(200)
-    streams = ImageStreams(torch.Generator().manual_seed(0), rows)
+    streams = PerImageRng(torch.Generator().manual_seed(0), rows)
     aligned = draw_order(picture, 8, rows, streams, 0, "aligned")[:, :20] // 64
     spread = draw_order(picture, 8, rows, streams, 0, "channels_last")[:, :20] // 64
     assert (aligned == 0).double().mean() > 0.95
@@ -315,7 +315,7 @@ def test_a_success_is_counted_up_to_its_place_in_the_solvers_order(batch_of):
     found = BOBYQA(eps=0.1, budget=100, grids=(2,), starts=(0,)).perturb(model, batch)
     rows = torch.tensor([0])
     order = draw_order(
-        batch.images, 2, rows, ImageStreams(torch.Generator().manual_seed(0), rows), 0, "aligned"
+        batch.images, 2, rows, PerImageRng(torch.Generator().manual_seed(0), rows), 0, "aligned"
     )
     place = order[0].tolist().index(2)
     assert found.columns["queries_to_success"].item() == place + 2

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from gauntlet.attacks.criterion import Criterion
 from gauntlet.attacks.frank_wolfe import FrankWolfe, lowest_vertex
-from gauntlet.attacks.momentum import SignDescent
+from gauntlet.attacks.mi_fgsm import MiFgsm
 from gauntlet.attacks.norms import lengths
-from gauntlet.attacks.objectives import Goal
 
 
 def fgsm(model, batch, eps):
@@ -25,7 +25,7 @@ def fgsm(model, batch, eps):
     [
         FrankWolfe(eps=0.1, steps=1, step_size=1.0, momentum=0.7, early_stop=False),
         FrankWolfe(eps=0.1, steps=1, step_size=1.0, momentum=0.7, momentum_start="zero", early_stop=False),
-        SignDescent(eps=0.1, steps=1, step_size=0.1, momentum=1.0, early_stop=False),
+        MiFgsm(eps=0.1, steps=1, step_size=0.1, momentum=1.0, early_stop=False),
     ],
 )
 def test_one_full_step_is_fgsm(attack, targeted, cnn, random_batch):
@@ -65,7 +65,7 @@ def test_a_constant_sign_pattern_approaches_eps_geometrically(affine_problem):
 
 def test_images_stop_at_their_first_success(affine_problem):
     """Steps of 0.002 cross the boundary of an affine model after floor(distance / 0.002) + 1 steps."""
-    attack = SignDescent(eps=0.1, steps=50, step_size=0.002)
+    attack = MiFgsm(eps=0.1, steps=50, step_size=0.002)
     outcome = attack.run(affine_problem.model, affine_problem.batch)
     expected = (affine_problem.distances / 0.002).floor() + 1
     assert outcome.columns["success"].all()
@@ -76,7 +76,7 @@ def test_images_stop_at_their_first_success(affine_problem):
 
 def test_momentum_sums_l1_normalized_gradients(cnn, random_batch):
     batch = replace(random_batch(), targets=None)
-    attack = SignDescent(eps=0.5, steps=3, step_size=0.05, momentum=0.8, early_stop=False)
+    attack = MiFgsm(eps=0.5, steps=3, step_size=0.05, momentum=0.8, early_stop=False)
     images, total = batch.images, torch.zeros_like(batch.images)
     for _ in range(3):
         leaf = images.clone().requires_grad_()
@@ -103,18 +103,18 @@ def test_losses_are_lowest_at_the_goal(targeted):
     """Both losses agree with their textbook forms and the margin is negative exactly on success."""
     logits = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
     classes = torch.arange(200) % 5
-    goal = Goal(classes, targeted)
+    criterion = Criterion(classes, targeted)
     sign = 1 if targeted else -1
     reference = F.cross_entropy(logits, classes, reduction="none")
-    torch.testing.assert_close(goal.cross_entropy(logits), sign * reference)
-    assert torch.equal(goal.margin(logits) < 0, goal.reached_by(logits.argmax(1)))
+    torch.testing.assert_close(criterion.cross_entropy(logits), sign * reference)
+    assert torch.equal(criterion.margin(logits) < 0, criterion.reached_by(logits.argmax(1)))
     odds = torch.log(1 - (-reference.double()).exp()) + reference.double()
-    torch.testing.assert_close(goal.log_odds(logits), sign * odds, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(criterion.log_odds(logits), sign * odds, rtol=1e-6, atol=1e-6)
 
 
 def test_cross_entropy_keeps_a_gradient_where_softmax_saturates():
     logits = torch.tensor([[60.0, 0.0, -1.0]], requires_grad=True)
-    loss = Goal(torch.tensor([0]), targeted=False).cross_entropy(logits).sum()
+    loss = Criterion(torch.tensor([0]), targeted=False).cross_entropy(logits).sum()
     gradient = torch.autograd.grad(loss, logits)[0]
     assert (gradient != 0).all()
     torch.testing.assert_close(gradient.sum(), torch.tensor(0.0), atol=1e-30, rtol=0)

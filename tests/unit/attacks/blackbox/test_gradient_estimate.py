@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gauntlet.attacks.gradient_estimate import estimate_gradient
-from gauntlet.attacks.image_streams import ImageStreams
+from gauntlet.attacks.per_image_rng import PerImageRng
 
 SIZE = 12
 
@@ -25,7 +25,7 @@ def quadratic():
 
 def estimates(loss, points, directions, *, draws=60, pairs=25, pixel_step=0.3, largest_pass=64):
     rows = torch.arange(len(points))
-    streams = ImageStreams(torch.Generator().manual_seed(3), rows)
+    streams = PerImageRng(torch.Generator().manual_seed(3), rows)
     options = {
         "pairs": pairs,
         "pixel_step": pixel_step,
@@ -81,7 +81,7 @@ def test_the_mean_probe_loss_is_returned(quadratic):
     """On f = b'x antithetic pairs average to f(x) exactly."""
     _, points, _ = quadratic
     rows = torch.arange(len(points))
-    streams = ImageStreams(torch.Generator().manual_seed(3), rows)
+    streams = PerImageRng(torch.Generator().manual_seed(3), rows)
     _, level = estimate_gradient(
         lambda images, rows: images.flatten(1).sum(1), points, rows, streams, 0,
         pairs=7, pixel_step=0.1, directions="gaussian", largest_pass=1000,
@@ -91,8 +91,8 @@ def test_the_mean_probe_loss_is_returned(quadratic):
 
 def test_numbers_of_an_image_do_not_depend_on_the_others():
     indices = torch.tensor([5, 9, 100_000, 7])
-    together = ImageStreams(torch.Generator().manual_seed(1), indices)
-    alone = ImageStreams(torch.Generator().manual_seed(1), indices[2:3])
+    together = PerImageRng(torch.Generator().manual_seed(1), indices)
+    alone = PerImageRng(torch.Generator().manual_seed(1), indices[2:3])
     for draw in ("normal", "uniform", "signs"):
         both = [
             getattr(together, draw)(torch.tensor([1, 2]), 4, (3, 5))[1],
@@ -104,7 +104,7 @@ def test_numbers_of_an_image_do_not_depend_on_the_others():
 def test_streams_have_the_moments_of_their_distributions_and_no_correlation():
     """Over 2^20 numbers: mean, variance and fourth moment; neighbours, draws and images are uncorrelated."""
     indices = torch.arange(16)
-    streams = ImageStreams(torch.Generator().manual_seed(0), indices)
+    streams = PerImageRng(torch.Generator().manual_seed(0), indices)
     normal = torch.stack([streams.normal(indices, draw, (2**12,)) for draw in range(16)]).double()
     tolerance = 4 / normal.numel() ** 0.5
     assert abs(normal.mean()) < tolerance
@@ -127,5 +127,5 @@ def test_streams_have_the_moments_of_their_distributions_and_no_correlation():
 
 def test_another_seed_gives_other_numbers():
     indices = torch.arange(4)
-    first, second = (ImageStreams(torch.Generator().manual_seed(seed), indices) for seed in (0, 1))
+    first, second = (PerImageRng(torch.Generator().manual_seed(seed), indices) for seed in (0, 1))
     assert not torch.isclose(first.normal(indices, 0, (50,)), second.normal(indices, 0, (50,))).any(1).all()

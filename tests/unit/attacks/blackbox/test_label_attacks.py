@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from gauntlet.attacks.boundary_radius import BoundaryRadius, unit
+from gauntlet.attacks.decision_based import DecisionBasedState, Trace, trace_marks
 from gauntlet.attacks.hop_skip_jump import HopSkipJump
-from gauntlet.attacks.label_attack import LabelSearch, Trace, trace_marks
 from gauntlet.attacks.opt import OPT, SignOPT
 from gauntlet.attacks.oracle import LabelOracle
 from gauntlet.attacks.rays import RayS
@@ -14,7 +14,9 @@ def search_of():
     """Open a search on a problem, with its boundary measurements."""
 
     def build(problem, budget=10_000):
-        search = LabelSearch(LabelOracle(problem.model, problem.batch.images, budget), problem.batch, 0.01)
+        search = DecisionBasedState(
+            LabelOracle(problem.model, problem.batch.images, budget), problem.batch, 0.01
+        )
         return search, BoundaryRadius(search)
 
     return build

@@ -15,8 +15,8 @@ from gauntlet.attacks.nattack import NAttack
 from gauntlet.attacks.nes import NES
 from gauntlet.attacks.opt import OPT, SignOPT
 from gauntlet.attacks.oracle import BudgetExceededError, LabelOracle, ScoreOracle
-from gauntlet.attacks.query_attack import QueryAttack
 from gauntlet.attacks.rays import RayS
+from gauntlet.attacks.score_based import QueryAttack
 from gauntlet.attacks.sign_hunter import SignHunter
 from gauntlet.attacks.square import Square
 from gauntlet.contracts import PROCEDURES

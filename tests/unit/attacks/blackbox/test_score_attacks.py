@@ -121,9 +121,9 @@ def test_square_changes_one_square_per_channel_at_a_time(batch_of):
 def test_nes_halves_its_step_on_a_plateau_and_not_below_the_floor():
     """Losses 1, 2, 3, 4, 5 fill the window and rise: one halving per five losses."""
     attack = NES(eps=0.1, budget=100, step_size=0.04, smallest_step=0.015)
-    state = {"losses": torch.full((1, 5), torch.inf), "step_size": torch.tensor([0.04])}
+    memory = {"losses": torch.full((1, 5), torch.inf), "step_size": torch.tensor([0.04])}
     row = torch.tensor([0])
-    sizes = [attack._adapted(state, row, torch.tensor([float(loss)])).item() for loss in range(1, 16)]
+    sizes = [attack._adapted(memory, row, torch.tensor([float(loss)])).item() for loss in range(1, 16)]
     assert sizes == pytest.approx([0.04] * 4 + [0.02] * 5 + [0.015] * 6)
     falling = {"losses": torch.full((1, 5), torch.inf), "step_size": torch.tensor([0.04])}
     for loss in range(20, 0, -1):
@@ -134,7 +134,7 @@ def test_nes_halves_its_step_on_a_plateau_and_not_below_the_floor():
 def test_frank_wolfe_decays_its_step_once_the_loss_is_flat(affine_problem):
     """The count of steps since the plateau grows for the flat loss only."""
     attack = FrankWolfeBlackBox(eps=0.05, budget=10, plateau_decay=True)
-    state = {"losses": torch.full((2, 5), torch.inf), "decaying": torch.zeros(2)}
+    memory = {"losses": torch.full((2, 5), torch.inf), "decaying": torch.zeros(2)}
     rows = torch.arange(2)
 
     class Losses:
@@ -144,13 +144,13 @@ def test_frank_wolfe_decays_its_step_once_the_loss_is_flat(affine_problem):
         def cross_entropy(self, logits):
             return logits[:, 0]
 
-    class Search:
-        goal = Losses()
+    class State:
+        criterion = Losses()
 
     for step in range(8):
         logits = torch.tensor([[1.0], [0.5**step]])
-        attack.learn(Search(), state, rows, logits)
-    assert state["decaying"].tolist() == [4.0, 0.0]
+        attack.learn(State(), memory, rows, logits)
+    assert memory["decaying"].tolist() == [4.0, 0.0]
 
 
 def test_accounting_of_success_tests_and_of_the_clean_prediction(affine_problem, rows_of):

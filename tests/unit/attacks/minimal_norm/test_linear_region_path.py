@@ -6,7 +6,7 @@ from torch import nn
 
 from gauntlet.attacks.linear_region import LinearRegion
 from gauntlet.attacks.linear_region_path import LinearRegionPath, evenly_spaced
-from gauntlet.attacks.pgd_restarts import PgdRestarts
+from gauntlet.attacks.pgd_with_restarts import PgdWithRestarts
 from gauntlet.contracts import PROCEDURES, Batch, LabelledImages
 from gauntlet.errors import ConfigurationError
 
@@ -87,6 +87,6 @@ def test_stages_are_evenly_spaced_in_the_logarithm():
 
 
 def test_only_a_linear_region_attack_has_a_path():
-    attack = {"name": PgdRestarts.name, "norm": "l2", "eps": 1, "step_size": 0.1}
+    attack = {"name": PgdWithRestarts.name, "norm": "l2", "eps": 1, "step_size": 0.1}
     with pytest.raises(ConfigurationError, match="linear region"):
         PROCEDURES.parse({"name": "linear_region_path", "attack": attack})

@@ -109,7 +109,7 @@ class World:
             "linf": 0.3 * filled * (0.99 + 0.01 * where),
         }
         grid = {"fgsm": "", "fw": "-0.2-0.5", "zero": "-0.2-0.5"}.get(method, "-0.2")
-        used: dict[str, Any] = {"name": "sign_descent", "eps": 0.3, "steps": 20, "step_size": 0.06}
+        used: dict[str, Any] = {"name": "mi_fgsm", "eps": 0.3, "steps": 20, "step_size": 0.06}
         if method in ("fw", "zero"):
             used |= {"name": "frank_wolfe", "step_size": 0.2, "momentum": 0.5}
         return f"{method}{grid}", (used, columns)

@@ -93,7 +93,7 @@ class World:
             restart = np.full(self.images, -1)
             for attack in sorted(RESTARTS, key=lambda each: -RESTARTS[each]):
                 restart = np.where(distance * factors[attack] <= eps, RESTARTS[attack], restart)
-            settings[key] = {"name": "pgd_restarts", "eps": eps}
+            settings[key] = {"name": "pgd_with_restarts", "eps": eps}
             queries = self.passes.get(key, 1.0)
             rows.append(pd.DataFrame({"procedure": key, **common, "restart": restart, "queries": queries}))
         for attack, key in PROCEDURES.items():

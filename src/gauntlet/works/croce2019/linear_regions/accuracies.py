@@ -40,7 +40,9 @@ class Attacked:
     def _pgd(self) -> dict[float, str]:
         procedures = self.result.specification["procedures"]
         return {
-            float(entry["eps"]): name for name, entry in procedures.items() if entry["name"] == "pgd_restarts"
+            float(entry["eps"]): name
+            for name, entry in procedures.items()
+            if entry["name"] == "pgd_with_restarts"
         }
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, not_testable
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.statistics import mean, paired_difference, paired_share_difference, share
-from gauntlet.values import parse_number
+from gauntlet.setting_types import parse_number
 from gauntlet.works.maerz2023.perturbations.black_box import (
     NOISELESS,
     RADII,

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, Polygon
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.style import new_figure
-from gauntlet.values import ORDER
+from gauntlet.setting_types import ORDER
 from gauntlet.works.maerz2023.perturbations.observations import NORM_SYMBOLS
 from gauntlet.works.maerz2023.perturbations.published import norm_name, records
 from gauntlet.works.maerz2023.perturbations.scaling import equal_volume_factor, nested_factor

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.objectives import Goal, ObjectiveName
+from gauntlet.attacks.criterion import Criterion, ObjectiveLoss
 from gauntlet.contracts import Batch, Classifier, Cost
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.setting_types import PositiveInt, Radius
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarlyStoppedAttack(WhiteBoxAttack):
+class UntilSuccess(WhiteBoxAttack):
     """Descend a loss by steps that remember earlier gradients; by default stop at the first success.
 
     The pass that gives a step its gradient also tells whether the iterate already succeeds, so that the
@@ -34,7 +34,7 @@ class EarlyStoppedAttack(WhiteBoxAttack):
 
     eps: Radius
     steps: PositiveInt
-    loss: ObjectiveName = "cross_entropy"
+    loss: ObjectiveLoss = "cross_entropy"
     early_stop: bool = True
 
     @property
@@ -44,7 +44,7 @@ class EarlyStoppedAttack(WhiteBoxAttack):
 
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
         """Step in lock-step over the images that have not succeeded."""
-        clean, goal = batch.images, Goal.of(batch)
+        clean, criterion = batch.images, Criterion.of(batch)
         final = clean.clone()
         iterations = torch.zeros_like(batch.labels)
         queries = torch.zeros_like(batch.labels)
@@ -52,10 +52,12 @@ class EarlyStoppedAttack(WhiteBoxAttack):
         images = self.start(batch)
         memory: Tensor | None = None
         for step in range(self.steps + self.early_stop):
-            logits, gradient = _gradient(model, images, goal.rows(rows), self.loss, last=step == self.steps)
+            logits, gradient = _gradient(
+                model, images, criterion.rows(rows), self.loss, last=step == self.steps
+            )
             queries[rows] += 1
             if self.early_stop:
-                going = ~goal.rows(rows).reached_by(logits.argmax(1))
+                going = ~criterion.rows(rows).reached_by(logits.argmax(1))
                 if not going.all():
                     final[rows[~going]] = images[~going]
                     rows, images, gradient = rows[going], images[going], gradient[going]
@@ -79,7 +81,7 @@ class EarlyStoppedAttack(WhiteBoxAttack):
 
 
 def _gradient(
-    model: Classifier, images: Tensor, goal: Goal, loss: ObjectiveName, *, last: bool
+    model: Classifier, images: Tensor, criterion: Criterion, loss: ObjectiveLoss, *, last: bool
 ) -> tuple[Tensor, Tensor]:
     """Return the logits and the gradient of each image's loss; for the ``last`` test, only logits."""
     if last:
@@ -88,4 +90,4 @@ def _gradient(
     with torch.enable_grad():
         leaf = images.detach().requires_grad_()
         logits = model(leaf)
-        return logits.detach(), torch.autograd.grad(goal.loss(logits, loss).sum(), leaf)[0]
+        return logits.detach(), torch.autograd.grad(criterion.loss(logits, loss).sum(), leaf)[0]

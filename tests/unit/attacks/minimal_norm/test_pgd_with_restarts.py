@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from gauntlet.attacks.norms import lengths
-from gauntlet.attacks.pgd_restarts import PgdRestarts, SparsePgd
+from gauntlet.attacks.pgd_with_restarts import PgdWithRestarts, SparsePgd
 
 
 def attack(norm, eps, **settings):
     settings = {"eps": eps, "step_size": eps / 4, "steps": 20, **settings}
-    return SparsePgd(**settings) if norm == "l1" else PgdRestarts(norm=norm, **settings)
+    return SparsePgd(**settings) if norm == "l1" else PgdWithRestarts(norm=norm, **settings)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
@@ -90,7 +90,7 @@ def test_a_sparse_step_moves_the_largest_entries_by_equal_amounts():
 
 def test_the_gradient_floor_slows_saturated_images_down():
     gradient = torch.full((1, 1, 2, 2), 1e-9)
-    exact = PgdRestarts(norm="l2", eps=1.0, step_size=0.1)
-    floored = PgdRestarts(norm="l2", eps=1.0, step_size=0.1, gradient_floor=1e-6)
+    exact = PgdWithRestarts(norm="l2", eps=1.0, step_size=0.1)
+    floored = PgdWithRestarts(norm="l2", eps=1.0, step_size=0.1, gradient_floor=1e-6)
     torch.testing.assert_close(exact.direction(gradient).norm(), torch.tensor(1.0))
     torch.testing.assert_close(floored.direction(gradient).norm(), torch.tensor(2e-3))

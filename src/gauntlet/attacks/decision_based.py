@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed
-from gauntlet.attacks.image_streams import ImageStreams
-from gauntlet.attacks.objectives import Goal
+from gauntlet.attacks.criterion import Criterion
 from gauntlet.attacks.oracle import LabelOracle
-from gauntlet.attacks.query_attack import Findings, QueryAttack
-from gauntlet.contracts import Batch, Classifier
+from gauntlet.attacks.per_image_rng import PerImageRng
+from gauntlet.attacks.score_based import Findings, QueryAttack
+from gauntlet.contracts import Batch, Classifier, ThreatModel
 
 MARKS_PER_DECADE = 8
 
@@ -55,7 +55,7 @@ class Trace:
         return {f"{prefix}_{mark}": self._values[:, place] for place, mark in enumerate(self.marks)}
 
 
-class LabelSearch:
+class DecisionBasedState:
     """One batch under a hard-label attack.
 
     Args:
@@ -66,7 +66,7 @@ class LabelSearch:
     Attributes:
         oracle: the same.
         clean: the clean images ``[N, C, H, W]``.
-        streams: the images' random numbers.
+        rng: the images' random numbers.
         findings: ``images`` holds the nearest adversarial image so far.
         best: its linf distance ``[N]``, infinity before the first.
         trace: of ``best`` over charged queries.
@@ -75,17 +75,17 @@ class LabelSearch:
     def __init__(self, oracle: LabelOracle, batch: Batch, eps: float) -> None:
         self.oracle = oracle
         self.clean = batch.images
-        self.streams = ImageStreams(batch.generator, batch.indices)
+        self.rng = PerImageRng(batch.generator, batch.indices)
         self.findings = Findings.start(batch.images)
         self.best = batch.images.new_full((len(batch),), torch.inf)
         self.trace = Trace(trace_marks(oracle.budget), self.best)
-        self._goal = Goal.of(batch)
+        self._criterion = Criterion.of(batch)
         self._eps = eps
 
     def crossed(self, images: Tensor, rows: Tensor, *, charged: bool = True) -> Tensor:
         """Ask whether the clipped images lie across the boundary, bool ``[n]``; one query for each."""
         labels = self.oracle.labels(images.clamp(0, 1), rows, charged=charged)
-        return self._goal.rows(rows).reached_by(labels)
+        return self._criterion.rows(rows).reached_by(labels)
 
     def offer(self, images: Tensor, rows: Tensor) -> None:
         """Record adversarial images ``[n, C, H, W]`` of the distinct images ``rows``; the nearest are kept.
@@ -111,7 +111,7 @@ class LabelSearch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelAttack(QueryAttack):
+class DecisionBasedAttack(QueryAttack):
     """A black-box attack that sees the predicted class only and walks along the decision boundary.
 
     It returns the nearest adversarial image it has found, the clean image if none.
@@ -128,19 +128,24 @@ class LabelAttack(QueryAttack):
 
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
         """Search from every image that is not a success as it is."""
-        search = LabelSearch(LabelOracle(model, batch.images, self.budget), batch, self.eps)
+        state = DecisionBasedState(LabelOracle(model, batch.images, self.budget), batch, self.eps)
         rows = torch.arange(len(batch), device=batch.images.device)
-        wrong = search.crossed(batch.images, rows, charged=self.charge_clean_prediction)
-        search.offer(batch.images[wrong], rows[wrong])
-        self.search(search, rows[~wrong & (search.oracle.remaining(rows) > 0)])
-        search.findings.columns |= {"best_linf": search.best, **search.trace.columns("linf_at_query")}
-        return self._perturbed(search.findings, search.oracle)
+        wrong = state.crossed(batch.images, rows, charged=self.charge_clean_prediction)
+        state.offer(batch.images[wrong], rows[wrong])
+        self.attack(state, rows[~wrong & (state.oracle.remaining(rows) > 0)])
+        state.findings.columns |= {"best_linf": state.best, **state.trace.columns("linf_at_query")}
+        return self._perturbed(state.findings, state.oracle)
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """Labels; a success lies in the linf ball."""
+        return ThreatModel("decision_based", "labels", "linf", self.eps, "best_linf")
 
     @abstractmethod
-    def search(self, search: LabelSearch, rows: Tensor) -> None:
+    def attack(self, state: DecisionBasedState, rows: Tensor) -> None:
         """Attack the images ``rows`` (int64, sorted) in lock-step; ``offer`` what is found."""
 
-    def running(self, search: LabelSearch, rows: Tensor, price: int = 1) -> Tensor:
+    def running(self, state: DecisionBasedState, rows: Tensor, price: int = 1) -> Tensor:
         """Say which images go on: not yet within eps (if that stops them), and ``price`` queries left."""
-        going = search.oracle.remaining(rows) >= price
-        return going & ~search.inside(rows) if self.early_stop else going
+        going = state.oracle.remaining(rows) >= price
+        return going & ~state.inside(rows) if self.early_stop else going

@@ -13,8 +13,8 @@ from torch import Tensor
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
 from gauntlet.attacks.minimal_norm import margins
 from gauntlet.attacks.norms import lengths, per_image, project_onto_ball_and_box, uniform_in_ball
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import Norm, PositiveInt, Radius, Share
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import Norm, PositiveInt, Radius, Share
 
 SIDE_BY_SIDE = 1024
 """Runs (an image in one restart) that share a pass, at most, unless the batch itself is larger."""
@@ -43,6 +43,11 @@ class RestartedAscent(WhiteBoxAttack):
     restarts: PositiveInt = 1
     loss: Literal["cross_entropy", "margin"] = "cross_entropy"
     success_at: Literal["any", "last"] = "any"
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.ball, self.eps, self.ball)
 
     @property
     @abstractmethod
@@ -123,7 +128,7 @@ class RestartedAscent(WhiteBoxAttack):
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class PgdRestarts(RestartedAscent):
+class PgdWithRestarts(RestartedAscent):
     """PGD in the linf or l2 ball.
 
     Settings:
@@ -135,7 +140,7 @@ class PgdRestarts(RestartedAscent):
     iterate, 100 steps).
     """
 
-    name: ClassVar[str] = "pgd_restarts"
+    name: ClassVar[str] = "pgd_with_restarts"
     norm: Literal["linf", "l2"]
     gradient_floor: Radius = 1e-30
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gauntlet.values import parse_number
+from gauntlet.setting_types import parse_number
 
 
 @pytest.mark.parametrize(

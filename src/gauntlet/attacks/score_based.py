@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
-from gauntlet.attacks.image_streams import ImageStreams
-from gauntlet.attacks.objectives import Goal
+from gauntlet.attacks.criterion import Criterion
 from gauntlet.attacks.oracle import LabelOracle, ScoreOracle
-from gauntlet.contracts import Batch, Classifier, Cost
-from gauntlet.values import PositiveInt, Radius
+from gauntlet.attacks.per_image_rng import PerImageRng
+from gauntlet.contracts import Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import PositiveInt, Radius
 
 NEVER = float("nan")
 
@@ -87,55 +87,60 @@ class QueryAttack(Attack):
 
 
 @dataclass(frozen=True)
-class ScoreSearch:
+class ScoreBasedState:
     """One batch under a score-based attack.
 
     Attributes:
         oracle: answers with logits.
-        goal: what counts as success, for all images of the batch.
+        criterion: what counts as success, for all images of the batch.
         clean: the clean images.
-        streams: the images' random numbers.
+        rng: the images' random numbers.
         findings: to be filled by the attack.
     """
 
     oracle: ScoreOracle
-    goal: Goal
+    criterion: Criterion
     clean: Tensor
-    streams: ImageStreams
+    rng: PerImageRng
     findings: Findings
 
     def cross_entropy(self, images: Tensor, rows: Tensor) -> Tensor:
         """Spend one query each on ``images`` of the batch's images ``rows``; return the losses ``[n]``."""
-        return self.goal.rows(rows).cross_entropy(self.oracle.scores(images, rows))
+        return self.criterion.rows(rows).cross_entropy(self.oracle.scores(images, rows))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreAttack(QueryAttack):
+class ScoreBasedAttack(QueryAttack):
     """A black-box attack that sees logits."""
 
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
         """Search from every image that is not a success as it is."""
-        search = ScoreSearch(
+        state = ScoreBasedState(
             oracle=ScoreOracle(model, batch.images, self.budget),
-            goal=Goal.of(batch),
+            criterion=Criterion.of(batch),
             clean=batch.images,
-            streams=ImageStreams(batch.generator, batch.indices),
+            rng=PerImageRng(batch.generator, batch.indices),
             findings=Findings.start(batch.images),
         )
         rows = torch.arange(len(batch), device=batch.images.device)
-        logits = search.oracle.scores(batch.images, rows, charged=self.charge_clean_prediction)
-        reached = search.goal.reached_by(logits.argmax(1))
-        search.findings.succeed(rows[reached], search.oracle.queries[reached])
-        self.search(search, rows[~reached])
-        return self._perturbed(search.findings, search.oracle)
+        logits = state.oracle.scores(batch.images, rows, charged=self.charge_clean_prediction)
+        reached = state.criterion.reached_by(logits.argmax(1))
+        state.findings.succeed(rows[reached], state.oracle.queries[reached])
+        self.attack(state, rows[~reached])
+        return self._perturbed(state.findings, state.oracle)
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """Scores, in the linf ball."""
+        return ThreatModel("score_based", "scores", "linf", self.eps, "linf")
 
     @abstractmethod
-    def search(self, search: ScoreSearch, rows: Tensor) -> None:
-        """Attack the images ``rows`` (int64, sorted) in lock-step and fill ``search.findings``."""
+    def attack(self, state: ScoreBasedState, rows: Tensor) -> None:
+        """Attack the images ``rows`` (int64, sorted) in lock-step and fill ``state.findings``."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class IterativeScoreAttack(ScoreAttack):
+class IterativeScoreBasedAttack(ScoreBasedAttack):
     """A score-based attack that moves one iterate per image and tests it after steps.
 
     Settings:
@@ -145,29 +150,29 @@ class IterativeScoreAttack(ScoreAttack):
 
     charge_success_tests: bool = False
 
-    def search(self, search: ScoreSearch, rows: Tensor) -> None:
+    def attack(self, state: ScoreBasedState, rows: Tensor) -> None:
         """Step, test, drop what is decided or cannot afford another step."""
-        oracle, findings = search.oracle, search.findings
-        state = self.start(search)
+        oracle, findings = state.oracle, state.findings
+        memory = self.start(state)
         iteration = 0
-        rows = rows[self._affordable(search, rows, iteration)]
+        rows = rows[self._affordable(state, rows, iteration)]
         while len(rows):
-            findings.images[rows] = self.step(search, state, rows, iteration)
+            findings.images[rows] = self.step(state, memory, rows, iteration)
             findings.iterations[rows] += 1
-            affordable = self._affordable(search, rows, iteration + 1)
+            affordable = self._affordable(state, rows, iteration + 1)
             due = torch.ones_like(affordable) if self.tested(iteration) else ~affordable
             tested = rows[due]
             logits = oracle.scores(findings.images[tested], tested, charged=self.charge_success_tests)
-            reached = search.goal.rows(tested).reached_by(logits.argmax(1))
+            reached = state.criterion.rows(tested).reached_by(logits.argmax(1))
             findings.succeed(tested[reached], oracle.queries[tested[reached]])
-            self.learn(search, state, tested, logits)
-            affordable[due] = self._affordable(search, tested, iteration + 1) & ~reached
+            self.learn(state, memory, tested, logits)
+            affordable[due] = self._affordable(state, tested, iteration + 1) & ~reached
             rows = rows[affordable]
             iteration += 1
 
-    def _affordable(self, search: ScoreSearch, rows: Tensor, iteration: int) -> Tensor:
+    def _affordable(self, state: ScoreBasedState, rows: Tensor, iteration: int) -> Tensor:
         """Say which images have the queries of a step, and of its test if that is charged."""
-        return search.oracle.remaining(rows) >= self.queries_of_step(iteration) + self.charge_success_tests
+        return state.oracle.remaining(rows) >= self.queries_of_step(iteration) + self.charge_success_tests
 
     def tested(self, iteration: int) -> bool:
         """Whether the iterate is tested after this step; the last one always is."""
@@ -177,13 +182,13 @@ class IterativeScoreAttack(ScoreAttack):
     def queries_of_step(self, iteration: int) -> int:
         """Queries that one image's step costs."""
 
-    def start(self, search: ScoreSearch) -> dict[str, Tensor]:
+    def start(self, state: ScoreBasedState) -> dict[str, Tensor]:
         """Return what the attack remembers of each image of the batch, tensors ``[N, ...]``."""
         return {}
 
     @abstractmethod
-    def step(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
+    def step(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, iteration: int) -> Tensor:
         """Return the next iterates of the images ``rows``."""
 
-    def learn(self, search: ScoreSearch, state: dict[str, Tensor], rows: Tensor, logits: Tensor) -> None:
+    def learn(self, state: ScoreBasedState, memory: dict[str, Tensor], rows: Tensor, logits: Tensor) -> None:
         """Use the logits of the tested iterates; most attacks do not."""

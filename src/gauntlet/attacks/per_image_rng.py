@@ -22,7 +22,7 @@ def _mix(words: Tensor) -> Tensor:
     return words
 
 
-class ImageStreams:
+class PerImageRng:
     """One counter-based random stream per image.
 
     A number is a function of the batch's seed, the image's index, the draw and the position in the draw. So

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gauntlet.attacks.first_order import FirstOrder
 from gauntlet.attacks.gradients import class_loss, loss_gradient
 from gauntlet.attacks.named_instances import NAMED_INSTANCES
 from gauntlet.attacks.norms import lengths
+from gauntlet.attacks.pgd import Pgd
 from gauntlet.contracts import PROCEDURES
 from gauntlet.errors import ConfigurationError
 
@@ -20,7 +20,7 @@ ORDER = {"linf": float("inf"), "l2": 2, "l1": 1}
 def test_fgsm_moves_every_pixel_of_an_affine_model_by_eps(affine_model, random_batch):
     """The gradient of the loss of class 0 is proportional to w1 - w0, of class 1 to w0 - w1."""
     model, batch = affine_model(), random_batch(shape=(3, 4, 4), classes=2)
-    found = FirstOrder(norm="linf", eps=0.1).run(model, batch)
+    found = Pgd(norm="linf", eps=0.1).run(model, batch)
     toward_one = (model.weight[1] - model.weight[0]).sign().view(3, 4, 4)
     away = torch.where(batch.labels[:, None, None, None] == 0, toward_one, -toward_one)
     torch.testing.assert_close(found.images, (batch.images + 0.1 * away).clamp(0, 1))
@@ -29,7 +29,7 @@ def test_fgsm_moves_every_pixel_of_an_affine_model_by_eps(affine_model, random_b
 @pytest.mark.parametrize("norm", ["l2", "l1"])
 def test_single_step_follows_the_gradient_of_unit_length(norm, affine_model, random_batch):
     model, batch = affine_model(), random_batch(shape=(3, 4, 4), classes=2, margin=0.4)
-    found = FirstOrder(norm=norm, eps=0.3).run(model, batch)
+    found = Pgd(norm=norm, eps=0.3).run(model, batch)
     w = model.weight[1] - model.weight[0]
     step = 0.3 * (w / w.norm(ORDER[norm])).view(3, 4, 4)
     expected = batch.images + torch.where(batch.labels[:, None, None, None] == 0, step, -step)
@@ -40,8 +40,8 @@ def test_single_step_follows_the_gradient_of_unit_length(norm, affine_model, ran
 def test_many_steps_reach_the_sphere_and_stop_there(norm, affine_model, random_batch):
     """On an affine model the direction never changes, so the result is one step of length eps."""
     model, batch = affine_model(), random_batch(shape=(3, 4, 4), classes=2, margin=0.4)
-    many = FirstOrder(norm=norm, eps=0.2, steps=7, step_size=0.05).run(model, batch)
-    once = FirstOrder(norm=norm, eps=0.2).run(model, batch)
+    many = Pgd(norm=norm, eps=0.2, steps=7, step_size=0.05).run(model, batch)
+    once = Pgd(norm=norm, eps=0.2).run(model, batch)
     # A dense step along the boundary of the l1 ball is not undone by the projection, hence l1 apart.
     if norm != "l1":
         torch.testing.assert_close(many.images, once.images)
@@ -53,7 +53,7 @@ def test_many_steps_reach_the_sphere_and_stop_there(norm, affine_model, random_b
 def test_result_lies_in_the_ball_and_the_box(norm, start, cnn, random_batch):
     eps = {"linf": 0.1, "l2": 0.8, "l1": 8.0}[norm]
     batch = random_batch()
-    found = FirstOrder(norm=norm, eps=eps, steps=5, step_size=eps, random_start=start).run(cnn, batch)
+    found = Pgd(norm=norm, eps=eps, steps=5, step_size=eps, random_start=start).run(cnn, batch)
     assert (lengths(found.images - batch.images, norm) <= eps * (1 + 1e-5)).all()
     assert found.images.min() >= 0 and found.images.max() <= 1
 
@@ -64,9 +64,7 @@ def test_pgd_raises_the_loss_and_more_steps_raise_it_further(norm, cnn, random_b
     batch = random_batch(32)
     loss = [F.cross_entropy(cnn(batch.images), batch.labels, reduction="none")]
     for steps in (1, 20):
-        attack = FirstOrder(
-            norm=norm, eps=eps, steps=steps, step_size=2.5 * eps / steps if steps > 1 else eps
-        )
+        attack = Pgd(norm=norm, eps=eps, steps=steps, step_size=2.5 * eps / steps if steps > 1 else eps)
         loss.append(attack.run(cnn, batch).columns["cross_entropy"].float())
     assert (loss[1] > loss[0]).all()
     assert loss[2].mean() >= loss[1].mean()
@@ -79,26 +77,26 @@ def test_targeted_attack_lowers_the_loss_of_its_target(target, norm, cnn, random
     batch = random_batch(32)
     logits = cnn(batch.images)
     aim = batch.targets if target == "chosen" else logits.argmin(1)
-    found = FirstOrder(norm=norm, eps=eps, steps=5, target=target).run(cnn, batch)
+    found = Pgd(norm=norm, eps=eps, steps=5, target=target).run(cnn, batch)
     after = F.cross_entropy(cnn(found.images), aim, reduction="none")
     assert (after < F.cross_entropy(logits, aim, reduction="none")).all()
     assert torch.equal(found.columns["success"], found.columns["prediction"] == aim)
 
 
 def test_untargeted_attack_on_samples_with_targets_succeeds_by_misclassification(cnn, random_batch):
-    found = FirstOrder(norm="linf", eps=0.2).run(cnn, batch := random_batch(32))
+    found = Pgd(norm="linf", eps=0.2).run(cnn, batch := random_batch(32))
     assert torch.equal(found.columns["success"], found.columns["prediction"] != batch.labels)
 
 
 def test_chosen_target_without_targets_is_refused(cnn, random_batch):
     batch = replace(random_batch(), targets=None)
     with pytest.raises(ConfigurationError, match="targets"):
-        FirstOrder(norm="linf", eps=0.2, target="chosen").run(cnn, batch)
+        Pgd(norm="linf", eps=0.2, target="chosen").run(cnn, batch)
 
 
 @pytest.mark.parametrize("start", ["uniform", "gaussian", "gaussian_sign"])
 def test_random_start_repeats_with_the_seed_only(start, cnn, random_batch):
-    attack = FirstOrder(norm="l2", eps=1.0, steps=2, step_size=0.01, random_start=start)
+    attack = Pgd(norm="l2", eps=1.0, steps=2, step_size=0.01, random_start=start)
     first, again, other = (attack.run(cnn, random_batch(seed=seed)).images for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
@@ -107,7 +105,7 @@ def test_random_start_repeats_with_the_seed_only(start, cnn, random_batch):
 def test_start_of_tramer_is_a_signed_step(affine_model, random_batch):
     """With a negligible gradient step only the start sigma * sign(N(0, I)) is left."""
     batch = random_batch(shape=(3, 4, 4), classes=2, margin=0.2)
-    attack = FirstOrder(norm="linf", eps=0.1, step_size=1e-9, random_start="gaussian_sign", start_scale=0.06)
+    attack = Pgd(norm="linf", eps=0.1, step_size=1e-9, random_start="gaussian_sign", start_scale=0.06)
     moved = attack.run(affine_model(), batch).images - batch.images
     torch.testing.assert_close(moved.abs(), torch.full_like(moved, 0.06))
 
@@ -115,7 +113,7 @@ def test_start_of_tramer_is_a_signed_step(affine_model, random_batch):
 def test_step_beyond_the_radius_is_clipped_to_it(affine_model, random_batch):
     """The R-FGSM of Wong et al. (2020) steps 1.25 eps from a uniform start and clips to eps."""
     batch = random_batch(shape=(3, 4, 4), classes=2, margin=0.2)
-    attack = FirstOrder(norm="linf", eps=0.1, step_size=0.125, random_start="uniform")
+    attack = Pgd(norm="linf", eps=0.1, step_size=0.125, random_start="uniform")
     moved = (attack.run(affine_model(), batch).images - batch.images).abs()
     assert moved.max() == pytest.approx(0.1)
     # A pixel stays short of the bound where its start lies more than 1.25 eps from it: 0.75 eps of 2 eps.
@@ -125,7 +123,7 @@ def test_step_beyond_the_radius_is_clipped_to_it(affine_model, random_batch):
 def test_attack_leaves_parameters_images_and_their_gradients_alone(cnn, random_batch):
     batch = random_batch()
     images = batch.images.clone()
-    FirstOrder(norm="l2", eps=0.5, steps=3).run(cnn, batch)
+    Pgd(norm="l2", eps=0.5, steps=3).run(cnn, batch)
     assert all(parameter.requires_grad and parameter.grad is None for parameter in cnn.parameters())
     assert torch.equal(batch.images, images)
     assert not batch.images.requires_grad
@@ -133,13 +131,13 @@ def test_attack_leaves_parameters_images_and_their_gradients_alone(cnn, random_b
 
 def test_attack_works_where_gradients_are_switched_off(cnn, random_batch):
     with torch.no_grad():
-        off = FirstOrder(norm="linf", eps=0.1, steps=2).perturb(cnn, random_batch())
-    on = FirstOrder(norm="linf", eps=0.1, steps=2).perturb(cnn, random_batch())
+        off = Pgd(norm="linf", eps=0.1, steps=2).perturb(cnn, random_batch())
+    on = Pgd(norm="linf", eps=0.1, steps=2).perturb(cnn, random_batch())
     assert torch.equal(on.images, off.images)
 
 
 def test_images_do_not_influence_each_other(cnn, random_batch):
-    attack, batch = FirstOrder(norm="l1", eps=5.0, steps=4, step_size=3.0), random_batch()
+    attack, batch = Pgd(norm="l1", eps=5.0, steps=4, step_size=3.0), random_batch()
     together = attack.run(cnn, batch).images
     alone = torch.cat(
         [
@@ -157,7 +155,7 @@ def test_queries_count_the_forward_passes(cnn, random_batch):
     handle = cnn.register_forward_hook(lambda *_: calls.append(1))
     for target, extra in (("none", 0), ("least_likely", 1)):
         calls.clear()
-        attack = FirstOrder(norm="linf", eps=0.1, steps=3, target=target)
+        attack = Pgd(norm="linf", eps=0.1, steps=3, target=target)
         perturbed = attack.perturb(cnn, random_batch())
         assert perturbed.queries.tolist() == [len(calls)] * 6 == [3 + extra] * 6
         assert attack.cost.forward == len(calls) + 1
@@ -212,7 +210,7 @@ def test_table_2_1_has_its_twelve_rows():
 
 def test_settings_are_read_from_a_configuration():
     attack = PROCEDURES.parse(
-        {"name": "first_order", "norm": "linf", "eps": "8/255", "step_size": "2/255", "steps": 10}
+        {"name": "pgd", "norm": "linf", "eps": "8/255", "step_size": "2/255", "steps": 10}
     )
-    assert attack == FirstOrder(norm="linf", eps=8 / 255, step_size=2 / 255, steps=10)
+    assert attack == Pgd(norm="linf", eps=8 / 255, step_size=2 / 255, steps=10)
     assert PROCEDURES.parse(PROCEDURES.dump(attack)) == attack

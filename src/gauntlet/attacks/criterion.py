@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from gauntlet.contracts import Batch
 
-ObjectiveName = Literal["cross_entropy", "margin"]
+ObjectiveLoss = Literal["cross_entropy", "margin"]
 """A loss on logits that an attack follows."""
 
 
 @dataclass(frozen=True)
-class Goal:
+class Criterion:
     """The aim of an attack on each image.
 
     Attributes:
@@ -28,21 +28,21 @@ class Goal:
     targeted: bool
 
     @classmethod
-    def of(cls, batch: Batch) -> Goal:
+    def of(cls, batch: Batch) -> Criterion:
         """Aim at the batch's targets, or away from its labels if it has none."""
         if batch.targets is None:
             return cls(batch.labels, targeted=False)
         return cls(batch.targets, targeted=True)
 
-    def rows(self, rows: Tensor) -> Goal:
-        """Return the goal of some images only (indices or mask)."""
-        return Goal(self.classes[rows], self.targeted)
+    def rows(self, rows: Tensor) -> Criterion:
+        """Return the criterion of some images only (indices or mask)."""
+        return Criterion(self.classes[rows], self.targeted)
 
     def reached_by(self, predictions: Tensor) -> Tensor:
         """Say for each predicted class whether it is a success, bool ``[N]``."""
         return (predictions == self.classes) if self.targeted else (predictions != self.classes)
 
-    def loss(self, logits: Tensor, name: ObjectiveName) -> Tensor:
+    def loss(self, logits: Tensor, name: ObjectiveLoss) -> Tensor:
         """Return the named loss, to be minimized, ``[N]``."""
         return self.cross_entropy(logits) if name == "cross_entropy" else self.margin(logits)
 
@@ -63,7 +63,7 @@ class Goal:
         return best - chosen if self.targeted else chosen - best
 
     def log_odds(self, logits: Tensor, floor: float = 1e-10) -> Tensor:
-        """Log of the probability outside the goal over that inside it, both raised by ``floor``, float64.
+        """Log of the probability outside the criterion over that inside it, both raised by ``floor``, float64.
 
         For a target t: log(sum of p_c over c != t) - log(p_t). Source: maerz2023, section 4.4, the
         objective of the BOBYQA attack.
@@ -75,6 +75,6 @@ class Goal:
         return value if self.targeted else -value
 
     def _split(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logit of each goal's class ``[N]`` and all logits with that one at minus infinity."""
+        """Return the logit of each criterion's class ``[N]`` and all logits with that one at minus infinity."""
         own = F.one_hot(self.classes, logits.shape[1]).bool()
         return logits.gather(1, self.classes[:, None]).squeeze(1), logits.masked_fill(own, -torch.inf)

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.gradients import Aim, LossName, aimed_at, loss_gradient
+from gauntlet.attacks.gradients import LossName, TargetRule, loss_gradient, targets_of
 from gauntlet.attacks.norms import project_onto_ball_and_box, uniform_in_ball, unit_gradient
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
-from gauntlet.values import Norm, PositiveInt, Radius
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.setting_types import Norm, PositiveInt, Radius
 
 RandomStart = Literal["none", "uniform", "gaussian", "gaussian_sign"]
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class FirstOrder(WhiteBoxAttack):
+class Pgd(WhiteBoxAttack):
     """Climb the loss by steps along the unit gradient, each projected onto the ball and the image box.
 
     The last iterate is returned, whether it fools the network or not.
@@ -39,15 +39,20 @@ class FirstOrder(WhiteBoxAttack):
     the box second, where the document asks for their intersection without saying how.
     """
 
-    name: ClassVar[str] = "first_order"
+    name: ClassVar[str] = "pgd"
     norm: Norm
     eps: Radius
     steps: PositiveInt = 1
     step_size: Radius | None = None
     random_start: RandomStart = "none"
     start_scale: Radius | None = None
-    target: Aim = "none"
+    target: TargetRule = "none"
     loss: LossName = "cross_entropy"
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
 
     @property
     def cost(self) -> Cost:
@@ -57,7 +62,7 @@ class FirstOrder(WhiteBoxAttack):
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the iterate after the last step."""
         clean = batch.images
-        targets = aimed_at(model, batch, self.target)
+        targets = targets_of(model, batch, self.target)
         step = self.step_size or self.eps / self.steps
         if targets is not None:
             step = -step

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gauntlet.attacks.early_stopping import EarlyStoppedAttack
 from gauntlet.attacks.norms import lengths, per_image, project_onto_ball_and_box, uniform_in_ball
-from gauntlet.contracts import PROCEDURES, Batch
-from gauntlet.values import Number, Radius
+from gauntlet.attacks.until_success import UntilSuccess
+from gauntlet.contracts import PROCEDURES, Batch, ThreatModel
+from gauntlet.setting_types import Number, Radius
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class SignDescent(EarlyStoppedAttack):
+class MiFgsm(UntilSuccess):
     """Step along the sign of the gradient, or of the sum of l1-normalized gradients, in the linf ball.
 
     FGSM: one step of eps. PGD: several, no momentum. MI-FGSM: momentum 1. CW-k: k steps, loss margin.
@@ -28,10 +28,15 @@ class SignDescent(EarlyStoppedAttack):
     Source: chen2021, sections 2.5 and 3.4; the momentum is that of Dong et al. (2018).
     """
 
-    name: ClassVar[str] = "sign_descent"
+    name: ClassVar[str] = "mi_fgsm"
     step_size: Radius
     momentum: Number = 0.0
     random_start: bool = False
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the linf ball."""
+        return ThreatModel("fixed_budget", "white-box", "linf", self.eps, "linf")
 
     def start(self, batch: Batch) -> Tensor:
         """Return the clean images, or a uniform point of each one's ball."""
