@@ -12,7 +12,7 @@ from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, not_t
 from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.statistics import mean, paired_difference, paired_share_difference, share
 from gauntlet.setting_types import parse_number
-from gauntlet.works.maerz2023.perturbations.black_box import (
+from gauntlet.works.maerz2023.black_box.runs import (
     NOISELESS,
     RADII,
     Run,

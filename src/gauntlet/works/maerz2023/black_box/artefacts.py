@@ -13,7 +13,7 @@ from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.panels import draw_cdf, draw_difference, draw_image
 from gauntlet.reporting.statistics import Interval, share
 from gauntlet.reporting.style import new_figure, shared_legend
-from gauntlet.works.maerz2023.perturbations.black_box import (
+from gauntlet.works.maerz2023.black_box.runs import (
     ATTACK,
     CORNERS,
     DEFENCES,

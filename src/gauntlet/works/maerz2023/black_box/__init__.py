@@ -1,0 +1,1 @@
+"""Section 4.4: a black-box attack with BOBYQA."""
