@@ -12,9 +12,11 @@ from gauntlet.configuration import load_catalogue
 
 CONFIG = Path(__file__).parents[2] / "config"
 
-WORK = {
+ABOUT = {
     "title": "A toy",
     "document": {"author": "A. Author", "title": "Toys", "kind": "thesis", "year": 2020},
+}
+CHAPTER = {
     "models": {
         "toy-{eps}": {
             "foreach": {"eps": [4, 8]},
@@ -57,21 +59,27 @@ WORK = {
 
 
 @pytest.fixture
-def toy_work():
-    """The content of a work's file."""
-    return copy.deepcopy(WORK)
+def toy_chapter():
+    """The content of the toy's chapter."""
+    return copy.deepcopy(CHAPTER)
 
 
 @pytest.fixture
 def load_toy(tmp_path):
-    """Load a configuration folder whose only work is the toy, with some of it changed."""
+    """Load a configuration folder whose only work is the toy, with some of its chapter changed."""
 
-    def loaded(changes=None, **overrides):
-        work = copy.deepcopy(WORK)
+    def loaded(changes=None, *, presets=None, chapters=None, **overrides):
+        chapter = copy.deepcopy(CHAPTER)
         if changes:
-            changes(work)
-        (tmp_path / "works").mkdir(exist_ok=True)
-        (tmp_path / "works" / "toy.yaml").write_text(yaml.safe_dump(work, sort_keys=False))
+            changes(chapter)
+        work = tmp_path / "works" / "toy"
+        work.mkdir(parents=True, exist_ok=True)
+        files = {"work": ABOUT, "attacks": chapter, **(chapters or {})}
+        for name, content in files.items():
+            (work / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        if presets:
+            (tmp_path / "presets").mkdir(exist_ok=True)
+            (tmp_path / "presets" / "shared.yaml").write_text(yaml.safe_dump(presets, sort_keys=False))
         for name in ("config.yaml", "datasets.yaml"):
             (tmp_path / name).write_text((CONFIG / name).read_text())
         return load_catalogue(tmp_path, {"scale": "demo", **overrides})

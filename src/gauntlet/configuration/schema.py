@@ -1,7 +1,7 @@
 """JSON schemas of the configuration files, so that an editor completes keys and underlines mistakes.
 
 The schema of a chapter's file is looser than its grammar where the file says more than one thing at once: any value
-may be written by scale, as a fraction, or as the placeholder of a ``foreach``.
+may be written by scale, as a preset, as a fraction, or as the placeholder of a ``foreach``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _component(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -
 
 
 def _loosen(node: Any) -> Any:
-    """Let every property of every object also be a placeholder, a fraction or a value by scale; tie components."""
+    """Let every property also be a placeholder, a fraction, a preset or a value by scale; tie components."""
     if isinstance(node, list):
         return [_loosen(entry) for entry in node]
     if not isinstance(node, Mapping):
@@ -120,4 +120,5 @@ def _by_scale(schema: dict[str, Any]) -> dict[str, Any]:
         "required": [SCALES[-1]],
         "additionalProperties": False,
     }
-    return {**annotations, "anyOf": [schema, text, by_scale]}
+    preset = {"type": "object", "properties": {"preset": {"type": "string"}}, "required": ["preset"]}
+    return {**annotations, "anyOf": [schema, text, by_scale, preset]}

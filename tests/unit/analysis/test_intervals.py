@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from gauntlet.reporting.statistics import (
-    clopper_pearson,
-    mcnemar,
-    mean,
-    median,
-    paired_difference,
+from gauntlet.analysis.intervals import (
+    corrected_level,
     paired_share_difference,
-    quantile,
     share,
     share_difference,
     wilson,
@@ -32,17 +26,10 @@ def test_wilson_agrees_with_statsmodels(successes: int, total: int, level: float
     np.testing.assert_allclose(found[1:], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(("successes", "total"), CASES)
-def test_clopper_pearson_agrees_with_statsmodels(successes: int, total: int) -> None:
-    found = clopper_pearson(successes, total)
-    expected = proportion_confint(successes, total, 0.05, "beta")
-    np.testing.assert_allclose(found[1:], expected, atol=1e-12)
-
-
 def test_shares_work_on_arrays_and_claim_nothing_of_an_empty_sample() -> None:
-    for interval in (wilson([0, 5], [0, 10]), clopper_pearson([0, 5], [0, 10])):
-        assert all(np.isnan(values[0]) for values in interval)
-        assert interval.estimate[1] == 0.5  # type: ignore[index]
+    interval = wilson([0, 5], [0, 10])
+    assert all(np.isnan(values[0]) for values in interval)  # type: ignore[index]
+    assert interval.estimate[1] == 0.5  # type: ignore[index]
     with pytest.raises(ValueError, match="between 0 and the total"):
         wilson(3, 2)
 
@@ -56,81 +43,6 @@ def test_wilson_covers_the_true_share_about_as_often_as_it_says() -> None:
 
 def test_share_without_clusters_is_wilsons() -> None:
     assert share([True] * 3 + [False] * 7) == wilson(3, 10)
-
-
-def test_the_bootstrap_interval_of_a_mean_is_close_to_the_normal_one() -> None:
-    sample = np.random.default_rng(1).exponential(size=800)
-    found = mean(sample, resamples=4000)
-    reach = 1.96 * sample.std() / np.sqrt(len(sample))
-    assert found.estimate == pytest.approx(sample.mean())
-    assert found.low == pytest.approx(sample.mean() - reach, abs=0.15 * reach)
-    assert found.high == pytest.approx(sample.mean() + reach, abs=0.15 * reach)
-
-
-def test_the_bootstrap_interval_of_a_median_covers_it_about_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(2)
-    truth = np.log(2)
-    intervals = [median(generator.exponential(size=101), resamples=300, seed=i) for i in range(300)]
-    coverage = np.mean([low <= truth <= high for _, low, high in intervals])
-    assert 0.91 < coverage < 0.99
-
-
-@pytest.mark.parametrize("probability", [0, 0.05, 0.1, 0.5, 0.731, 0.9, 1])
-def test_quantiles_interpolate_as_numpys_do(probability: float) -> None:
-    sample = np.random.default_rng(3).normal(size=57)
-    assert quantile(sample, probability, resamples=50).estimate == pytest.approx(
-        np.quantile(sample, probability)
-    )
-
-
-def test_bootstrap_quantiles_are_those_of_the_resampled_images() -> None:
-    """The weighted quantiles equal numpy's on samples that are written out in full."""
-    sample, resamples = np.random.default_rng(4).normal(size=23), 200
-    drawn = np.random.default_rng(9).integers(23, size=(resamples, 23))
-    replicates = np.quantile(sample[drawn], 0.3, axis=1)
-    found = quantile(sample, 0.3, resamples=resamples, seed=9)
-    assert found.low == pytest.approx(np.quantile(replicates, 0.025, method="lower"))
-    assert found.high == pytest.approx(np.quantile(replicates, 0.975, method="higher"))
-
-
-def test_infinite_values_move_a_quantile_only_where_it_falls_on_them() -> None:
-    sample = np.array([*range(20), np.inf, np.inf])
-    assert quantile(sample, 0.5).estimate == 10.5
-    assert quantile(sample, 1.0).estimate == np.inf
-    assert np.isfinite(median(sample).high)
-
-
-def test_clusters_widen_the_interval_as_if_repeated_rows_were_not_there() -> None:
-    """Nine equal rows per image say no more than one."""
-    sample = np.random.default_rng(5).normal(size=60)
-    repeated, images = np.repeat(sample, 9), np.repeat(np.arange(60), 9)
-    assert mean(repeated, clusters=images).low == pytest.approx(mean(sample).low)
-    assert median(repeated, clusters=images).high == pytest.approx(median(sample).high, abs=0.1)
-    naive, honest = mean(repeated), mean(repeated, clusters=images)
-    assert honest.high - honest.low > 2.5 * (naive.high - naive.low)
-    assert share(repeated > 0, clusters=images).estimate == np.mean(sample > 0)
-
-
-def test_the_same_seed_gives_the_same_interval_and_another_one_another() -> None:
-    sample = np.random.default_rng(6).normal(size=50)
-    assert mean(sample, seed=1) == mean(sample, seed=1)
-    assert mean(sample, seed=1) != mean(sample, seed=2)
-
-
-def test_pairing_removes_what_images_have_in_common() -> None:
-    generator = np.random.default_rng(7)
-    difficulty = generator.normal(scale=10, size=200)
-    first, second = difficulty + 1 + generator.normal(size=200) * 0.1, difficulty
-    found = paired_difference(first, second)
-    assert 0.97 < found.low < found.estimate < found.high < 1.03
-    assert mean(first).high - mean(first).low > 50 * (found.high - found.low)
-
-
-def test_unknown_values_are_refused_rather_than_dropped() -> None:
-    with pytest.raises(ValueError, match="1 of 3 values are NaN"):
-        mean([1.0, np.nan, 2.0])
-    with pytest.raises(ValueError, match="one length"):
-        paired_difference([1.0], [1.0, 2.0])
 
 
 def test_share_difference_agrees_with_statsmodels() -> None:
@@ -174,17 +86,6 @@ def test_paired_share_difference_covers_the_truth_about_as_often_as_it_says() ->
         _, low, high = paired_share_difference(first, second)
         hits += low <= 0.6 - 0.54 <= high
     assert 930 <= hits <= 985
-
-
-def test_mcnemar_agrees_with_statsmodels() -> None:
-    generator = np.random.default_rng(9)
-    first, second = generator.random(60) < 0.7, generator.random(60) < 0.5
-    table = [
-        [np.sum(first & second), np.sum(first & ~second)],
-        [np.sum(~first & second), np.sum(~first & ~second)],
-    ]
-    assert mcnemar(first, second) == pytest.approx(reference_mcnemar(table, exact=True).pvalue)
-    assert mcnemar([True], [True]) == 1.0
 
 
 def test_one_pair_per_image_has_the_plain_wilson_interval() -> None:
@@ -234,3 +135,11 @@ def test_differences_of_shared_images_resample_images() -> None:
     found = paired_share_difference(images < 2, np.zeros(90), clusters=images)
     assert found.estimate == pytest.approx(0.2)
     assert found.low == 0.0 and 0.4 <= found.high <= 0.6
+
+
+def test_corrected_intervals_hold_together_as_often_as_one_alone() -> None:
+    assert corrected_level(1) == pytest.approx(0.95)
+    assert corrected_level(10, 0.9) == pytest.approx(0.99)
+    successes = np.random.default_rng(1).binomial(200, 0.3, size=(4000, 5))
+    found = wilson(successes, np.full_like(successes, 200), corrected_level(5))
+    assert np.mean(((found.low <= 0.3) & (found.high >= 0.3)).all(1)) > 0.94

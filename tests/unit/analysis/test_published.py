@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.reporting.comparison import agreement, beside_published, published_value, side_by_side
+from gauntlet.analysis.published import agreement, beside_published, published_value, side_by_side
 
 OURS = pd.DataFrame(
     {

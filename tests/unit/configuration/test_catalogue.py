@@ -38,6 +38,59 @@ def test_a_changed_setting_changes_only_the_specifications_that_depend_on_it(loa
     )
 
 
+def test_a_changed_label_changes_no_specification_of_a_model_or_evaluation(load_toy):
+    def label(work):
+        for entry in (model(work), evaluation(work), procedure(work)):
+            entry["labels"] = {"renamed": "afterwards"}
+
+    before, after = load_toy(), load_toy(label)
+    assert before.model_specification("toy-4") == after.model_specification("toy-4")
+    assert before.evaluation_specification("toy", "attacks-4") == after.evaluation_specification(
+        "toy", "attacks-4"
+    )
+    assert after.evaluation_labels("toy", "attacks-4")["renamed"] == "afterwards"
+
+
+def test_models_that_differ_in_labels_only_are_trained_once(load_toy):
+    def add_twin(work):
+        work["models"]["toy-{eps}-{twin}"] = {**model(work), "foreach": {"eps": [4], "twin": ["a", "b"]}}
+
+    catalogue = load_toy(add_twin)
+    assert {catalogue.origins[f"toy-4-{twin}"] for twin in "ab"} == {"toy-4"}
+
+
+def test_foreach_bindings_and_threat_models_become_labels(load_toy):
+    catalogue = load_toy(lambda work: model(work).update(labels={"model": "PGD at {eps}"}))
+    assert catalogue.evaluation_labels("toy", "attacks-8") == {
+        "model": "PGD at 8",
+        "dataset": "digits",
+        "eps": 8,
+    }
+    labels = catalogue.procedure_labels("toy", "attacks-8")
+    assert [entry["steps"] for entry in labels.values()] == [1, 5]
+    assert labels["pgd-5"]["norm"] == "linf"
+    assert labels["pgd-5"]["radius"] == pytest.approx(8 / 255)
+
+
+def test_presets_are_inserted_at_the_scale_and_changed_by_the_keys_beside_them(load_toy):
+    preset = {"quick": {"demo": {"epochs": 3}, "full": {"epochs": 7, "batch_size": 10}}}
+    beside = {"preset": "quick", "batch_size": 5, "optimizer": {"name": "sgd", "lr": 0.1}}
+    catalogue = load_toy(lambda work: model(work).update(training=beside), presets=preset, scale="small")
+    training = catalogue.models["toy-4"].training
+    assert (training.epochs, training.batch_size) == (7, 5)
+
+
+def test_chapters_share_their_models_and_refuse_a_name_twice(load_toy, toy_chapter):
+    further = {"evaluations": {"more": {**evaluation(toy_chapter), "model": "toy-4"}}}
+    del further["evaluations"]["more"]["foreach"]
+    work = load_toy(chapters={"further": further}).works["toy"]
+    assert list(work.chapters) == ["attacks", "further"]
+    assert work.chapter_of("evaluations", "more") == "further"
+    with pytest.raises(ConfigurationError, match="another chapter") as caught:
+        load_toy(chapters={"further": {"models": toy_chapter["models"]}})
+    assert caught.value.file.name == "further.yaml"
+
+
 def test_identical_models_are_trained_once(load_toy):
     def add_twin(work):
         work["models"]["twin"] = {
@@ -117,12 +170,33 @@ MISTAKES = {
         "toys-4",
         "toy-4",
     ),
-    "a missing scale": (
-        lambda work: model(work)["training"].update(epochs={"demo": 1, "full": 2}),
-        "lacks a scale",
+    "a value by scale without the largest": (
+        lambda work: model(work)["training"].update(epochs={"demo": 1, "small": 2}),
+        "lacks full",
         "models.toy-{eps}.training.epochs",
-        "demo, full",
+        "demo, small",
         "demo, small, full",
+    ),
+    "an unknown preset": (
+        lambda work: model(work).update(training={"preset": "quick", "epochs": 1}),
+        "unknown preset",
+        "models.toy-{eps}.training",
+        "quick",
+        "",
+    ),
+    "a label that means two things in one row": (
+        lambda work: procedure(work).update(labels={"eps": 9}),
+        "the label eps has one value",
+        "evaluations.attacks-4.procedures.pgd-1",
+        "4 and 9",
+        "another name",
+    ),
+    "a label with the name of a column": (
+        lambda work: evaluation(work).update(labels={"target": 1}),
+        "name of a column",
+        "evaluations.attacks-4.procedures.pgd-1",
+        "target",
+        "not ",
     ),
     "a radius that is not a number": (
         lambda work: procedure(work).update(eps="8/255th"),
@@ -213,7 +287,7 @@ def test_a_mistake_is_named_with_file_key_and_what_is_valid(load_toy, tmp_path, 
     change, problem, key, found, valid = MISTAKES[mistake]
     with pytest.raises(ConfigurationError, match=problem) as caught:
         load_toy(change)
-    assert caught.value.file == tmp_path / "works" / "toy.yaml"
+    assert caught.value.file == tmp_path / "works" / "toy" / "attacks.yaml"
     assert caught.value.key == key
     assert found is None or caught.value.found == found
     assert valid in (caught.value.valid or "")
@@ -236,11 +310,14 @@ def test_a_wrong_user_setting_is_named(load_toy, overrides, problem, key, valid)
     assert valid in caught.value.valid
 
 
-def test_two_works_may_not_describe_different_models_under_one_name(load_toy, toy_work, tmp_path):
+def test_two_works_may_not_describe_different_models_under_one_name(load_toy, toy_chapter, tmp_path):
     load_toy()
-    other = copy.deepcopy(toy_work)
+    other = copy.deepcopy(toy_chapter)
     model(other)["training"]["epochs"] = 9
-    (tmp_path / "works" / "zoo.yaml").write_text(yaml.safe_dump(other))
+    zoo = tmp_path / "works" / "zoo"
+    zoo.mkdir()
+    (zoo / "work.yaml").write_text((tmp_path / "works" / "toy" / "work.yaml").read_text())
+    (zoo / "attacks.yaml").write_text(yaml.safe_dump(other))
     with pytest.raises(ConfigurationError, match="another work") as caught:
         load_catalogue(tmp_path, {"scale": "demo"})
     assert caught.value.key == "models.toy-4"
@@ -252,7 +329,7 @@ def test_the_command_line_prints_the_message_without_a_traceback(load_toy, tmp_p
     assert main(["--folder", str(tmp_path), "list", "--config", "scale=demo"]) == 1
     message = capsys.readouterr().err
     assert "unknown procedure" in message
-    assert "toy.yaml" in message
+    assert "attacks.yaml" in message
     assert "Traceback" not in message
 
 

@@ -22,12 +22,14 @@ def schemas(tmp_path_factory):
 
 def test_the_project_s_own_files_fit_their_schemas(schemas):
     jsonschema.validate(yaml.safe_load((CONFIG / "datasets.yaml").read_text()), schemas["datasets"])
-    for file in (CONFIG / "works").glob("*.yaml"):
-        jsonschema.validate(yaml.safe_load(file.read_text()), schemas["work"])
+    for file in (CONFIG / "works").glob("*/*.yaml"):
+        kind = "work" if file.name == "work.yaml" else "chapter"
+        jsonschema.validate(yaml.safe_load(file.read_text()), schemas[kind])
 
 
-def test_values_by_scale_fractions_and_placeholders_fit(schemas, toy_work):
-    jsonschema.validate(toy_work, schemas["work"])
+def test_values_by_scale_fractions_presets_and_placeholders_fit(schemas, toy_chapter):
+    toy_chapter["models"]["preset-net"] = {"dataset": "digits", "architecture": {"preset": "small-net"}}
+    jsonschema.validate(toy_chapter, schemas["chapter"])
 
 
 @pytest.mark.parametrize(
@@ -39,10 +41,10 @@ def test_values_by_scale_fractions_and_placeholders_fit(schemas, toy_work):
             name="first_ordr"
         ),
         lambda work: work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"].update(stepsize=1),
-        lambda work: work["models"]["toy-{eps}"]["training"].update(epochs={"demo": 1, "full": 2}),
+        lambda work: work["models"]["toy-{eps}"]["training"].update(epochs={"demo": 1, "small": 2}),
     ],
 )
-def test_mistakes_do_not_fit(schemas, toy_work, change):
-    change(toy_work)
+def test_mistakes_do_not_fit(schemas, toy_chapter, change):
+    change(toy_chapter)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(toy_work, schemas["work"])
+        jsonschema.validate(toy_chapter, schemas["chapter"])

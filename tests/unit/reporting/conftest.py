@@ -16,27 +16,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.intervals import paired_share_difference, share
+from gauntlet.analysis.published import PARENTHESES, beside_published, side_by_side
+from gauntlet.analysis.verdicts import Verdict, above, equals
 from gauntlet.reporting.artefacts import Figure, Table
-from gauntlet.reporting.claims import Verdict, direction, equals
-from gauntlet.reporting.comparison import PARENTHESES, beside_published, side_by_side
-from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.making import check_claims, make_artefact, write_claims
 from gauntlet.reporting.panels import draw_cdf, draw_heatmap, draw_histograms, draw_lines
-from gauntlet.reporting.statistics import paired_share_difference, share
 from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.reporting.writers import FIGURE_OUTPUTS, TABLE_OUTPUTS
 from gauntlet.runtime.tables import with_manifest
 
 WORK = "invented2020"
+CHAPTER = "hardening"
 MODELS = ("natural", "hardened", "smoothed")
 
 
 def robust_accuracy(inputs: ArtefactInputs) -> Table:
     rows = []
-    for evaluation in inputs.evaluations.values():
-        for procedure, found in evaluation.frame.groupby("procedure", sort=False):
-            accuracy = share(~found["success"]).scaled(100)
-            rows.append((evaluation.specification["model"], procedure, *accuracy))
+    for (model, attack), found in inputs.results.groups("model", "attack"):
+        rows.append((model, attack, *share(~found.column("success")).scaled(100)))
     frame = pd.DataFrame(rows, columns=["model", "attack", "reproduced", "ci_low", "ci_high"])
     compared = beside_published(frame, inputs.published, on=["model", "attack"])
     return Table(
@@ -50,12 +49,12 @@ def robust_accuracy(inputs: ArtefactInputs) -> Table:
 def queries(inputs: ArtefactInputs) -> Figure:
     canvas, panels = new_figure(2, share_y=False)
     costs = {
-        name: e.rows("square")["queries"].where(e.rows("square")["success"])
-        for name, e in inputs.evaluations.items()
+        model: found.column("queries").where(found.column("success"))
+        for model, found in inputs.results.where(attack="square").groups("model")
     }
     frame = draw_cdf(panels[0, 0], costs, limit=1000)
     panels[0, 0].set(xlabel="queries", ylabel="success rate in %", title="(a) queries until success")
-    norms = {name: e.rows("pgd")["l2"] for name, e in inputs.evaluations.items()}
+    norms = {m: found.column("l2") for m, found in inputs.results.where(attack="pgd").groups("model")}
     draw_histograms(panels[0, 1], norms, bins=6)
     panels[0, 1].set(
         xlabel="distance $\\ell_2$", ylabel="share of images", title="(b) size of the perturbation"
@@ -96,14 +95,20 @@ def failing(inputs: ArtefactInputs) -> Table:
     raise ZeroDivisionError("nothing to divide by")
 
 
+def _held(inputs: ArtefactInputs, model: str) -> pd.Series:
+    return ~inputs.results.one(model=model, attack="pgd").column("success")
+
+
 def hardened_is_stronger(inputs: ArtefactInputs) -> Verdict:
-    held = {name: ~e.rows("pgd")["success"].to_numpy() for name, e in inputs.evaluations.items()}
-    return direction("hardened minus natural", *paired_share_difference(held["hardened"], held["natural"]))
+    """More images of the hardened model withstand PGD."""
+    gain = paired_share_difference(_held(inputs, "hardened"), _held(inputs, "natural"))
+    return above("hardened minus natural", gain)
 
 
 def smoothed_is_weaker(inputs: ArtefactInputs) -> Verdict:
-    held = {name: ~e.rows("pgd")["success"].to_numpy() for name, e in inputs.evaluations.items()}
-    return direction("natural minus smoothed", *paired_share_difference(held["natural"], held["smoothed"]))
+    """Fewer images of the smoothed model withstand PGD."""
+    gain = paired_share_difference(_held(inputs, "natural"), _held(inputs, "smoothed"))
+    return above("natural minus smoothed", gain)
 
 
 def factor(inputs: ArtefactInputs) -> Verdict:
@@ -152,14 +157,19 @@ def _write_evaluation(path: Path, model: str, robustness: float, count: int) -> 
 
 
 @pytest.fixture(scope="session")
-def evaluations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def evaluations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Tables of three evaluations, with 120 images each."""
     folder = tmp_path_factory.mktemp("evaluations")
-    files = {}
+    made = {}
     for model, robustness in zip(MODELS, (0.05, 0.55, 0.45), strict=True):
-        files[model] = str(folder / f"{model}.parquet")
-        _write_evaluation(folder / f"{model}.parquet", model, robustness, 120)
-    return files
+        file = folder / f"{model}.parquet"
+        _write_evaluation(file, model, robustness, 120)
+        made[model] = {
+            "file": str(file),
+            "labels": {"model": model, "dataset": "digits"},
+            "procedures": {"pgd": {"attack": "pgd"}, "square": {"attack": "square"}},
+        }
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -179,13 +189,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def _install(patch: pytest.MonkeyPatch) -> None:
     """Make the made-up work importable as the works of the package are."""
-    artefacts = ModuleType(f"gauntlet.works.{WORK}.artefacts")
-    claims = ModuleType(f"gauntlet.works.{WORK}.claims")
-    for function in (robust_accuracy, queries, similarity, many_rows, wrong_kind, failing):
-        setattr(artefacts, function.__name__, function)
-    for function in (hardened_is_stronger, smoothed_is_weaker, factor, failing, robust_accuracy):
-        setattr(claims, function.__name__, function)
-    for module in (ModuleType(f"gauntlet.works.{WORK}"), artefacts, claims):
+    chapter = f"gauntlet.works.{WORK}.{CHAPTER}"
+    functions = {
+        "tables": (robust_accuracy, many_rows, wrong_kind, failing),
+        "figures": (queries, similarity),
+        "claims": (hardened_is_stronger, smoothed_is_weaker, factor, failing),
+    }
+    for name in (f"gauntlet.works.{WORK}", chapter):
+        patch.setitem(sys.modules, name, ModuleType(name))
+    for name, contents in functions.items():
+        module = ModuleType(f"{chapter}.{name}")
+        for function in contents:
+            setattr(module, function.__name__, function)
         patch.setitem(sys.modules, module.__name__, module)
 
 
@@ -197,26 +212,27 @@ def invented_work(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 ARTEFACTS = (
-    ("table-1", "robust_accuracy", "Table 1: robust accuracy"),
-    ("table-2", "many_rows", "Table 2: many rows"),
-    ("figure-1", "queries", "Figure 1: queries & distances"),
-    ("figure-2", "similarity", 'Figure 2: "similarity" <of gradients>'),
+    ("table-1", "tables.robust_accuracy", "Table 1: robust accuracy"),
+    ("table-2", "tables.many_rows", "Table 2: many rows"),
+    ("figure-1", "figures.queries", "Figure 1: queries & distances"),
+    ("figure-2", "figures.similarity", 'Figure 2: "similarity" <of gradients>'),
 )
 
 
 def artefact_spec(
-    name: str, make: str, title: str, evaluations: dict[str, str], published: str
+    name: str, make: str, title: str, evaluations: dict[str, Any], published: str
 ) -> dict[str, Any]:
     """The specification of an artefact, as the workflow passes it."""
     return {
         "work": WORK,
+        "chapter": CHAPTER,
         "name": name,
         "kind": name.split("-")[0],
         "title": title,
         "make": make,
         "scale": "demo",
-        "evaluations": evaluations if make in ("robust_accuracy", "queries") else {},
-        "published": [published] if make == "robust_accuracy" else [],
+        "evaluations": evaluations if make in ("tables.robust_accuracy", "figures.queries") else {},
+        "published": [published] if make == "tables.robust_accuracy" else [],
         "settings": {},
     }
 
@@ -227,32 +243,41 @@ def outputs_of(folder: Path, name: str) -> dict[str, Path]:
     return {kind: folder / f"{name}.{'json' if kind == 'meta' else kind}" for kind in kinds}
 
 
-def claims_of(evaluations: dict[str, str]) -> dict[str, Any]:
+def claims_of(evaluations: dict[str, Any]) -> dict[str, Any]:
     """The specification of the claims, as the workflow passes it; one of them cannot be tested."""
-    names = {
-        "c1": ("hardened_is_stronger", "Hardening helps."),
-        "c2": ("smoothed_is_weaker", "Smoothing | hurts."),
-        "c3": ("factor", "The factor is 2.5."),
+    claims = {
+        "c1": ("hardened_is_stronger", "Hardening helps.", None),
+        "c2": ("smoothed_is_weaker", "Smoothing | hurts.", None),
+        "c3": ("factor", "The factor is 2.5.", None),
+        "c4": ("factor", "It scales.", "the images cannot be had"),
     }
-    claims = [
-        {"name": name, "statement": statement, "check": check, "missing": None, "evaluations": evaluations}
-        for name, (check, statement) in names.items()
-    ]
-    claims.append(
-        {"name": "c4", "statement": "It scales.", "check": "c4", "missing": "the images cannot be had"}
-    )
-    return {"work": WORK, "scale": "demo", "claims": claims}
+    return {
+        "claims": [
+            {
+                "work": WORK,
+                "chapter": CHAPTER,
+                "name": name,
+                "source": name.upper(),
+                "statement": statement,
+                "check": f"claims.{check}",
+                "scale": "demo",
+                "missing": missing,
+                "evaluations": evaluations,
+            }
+            for name, (check, statement, missing) in claims.items()
+        ]
+    }
 
 
 @pytest.fixture
-def claims_spec(evaluations: dict[str, str]) -> dict[str, Any]:
+def claims_spec(evaluations: dict[str, Any]) -> dict[str, Any]:
     """The claims of the made-up work."""
     return claims_of(evaluations)
 
 
 @pytest.fixture(scope="session")
 def made_once(
-    tmp_path_factory: pytest.TempPathFactory, evaluations: dict[str, str], published: str
+    tmp_path_factory: pytest.TempPathFactory, evaluations: dict[str, Any], published: str
 ) -> Iterator[Path]:
     """A report folder with every artefact and verdict of the made-up work."""
     reports = tmp_path_factory.mktemp("made") / "reports"

@@ -114,7 +114,7 @@ def test_the_scoreboard_counts_artefacts_numbers_and_verdicts(page: tuple[Path, 
     html = page[0].read_text(encoding="utf-8")
     board = html[html.index('class="scoreboard"') : html.index('id="invented2020"')]
     cells = [line.split("<")[0] for line in board.split('<td class="number">')[1:]]
-    assert cells == ["4 / 5", "4 / 5", "2", "1", "0", "1"]
+    assert cells == ["4 / 5", "4 / 5", "2", "1", "0", "0", "1"]
 
 
 def test_what_was_skipped_is_told_with_its_reason(page: tuple[Path, Structure]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from gauntlet.analysis.inputs import ArtefactInputs, TrainedModel
+from gauntlet.analysis.results import load_results
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.formatting import escape_latex, format_frame, to_booktabs, to_markdown
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
 from gauntlet.reporting.numerals import duration, format_number
 from gauntlet.reporting.panels import draw_lines
 from gauntlet.reporting.provenance import Provenance, provenance_of
@@ -211,12 +213,12 @@ def test_rows_with_a_published_number_alone_claim_no_sample(tmp_path: Path) -> N
     assert read[["scale", "dataset", "samples"]].iloc[1].isna().all()
 
 
-def test_provenance_is_collected_from_all_evaluations(evaluations: dict[str, str]) -> None:
+def test_provenance_is_collected_from_all_evaluations(evaluations: dict[str, Any]) -> None:
     inputs = ArtefactInputs(
         work="invented2020",
         name="table-1",
         scale="demo",
-        evaluations={name: EvaluationResult(Path(path)) for name, path in evaluations.items()},
+        results=load_results(evaluations),
     )
     found = provenance_of(inputs)
     assert found.datasets == ("digits/test",)
@@ -239,7 +241,9 @@ def test_provenance_of_trained_models_names_their_training_data(tmp_path: Path) 
         "code": "0.1.0",
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    found = provenance_of(ArtefactInputs(work="w", name="figure-1", scale="demo", models={"net": tmp_path}))
+    found = provenance_of(
+        ArtefactInputs(work="w", name="figure-1", scale="demo", models=(TrainedModel("net", tmp_path),))
+    )
     assert found.datasets == ("digits/train",)
     assert found.models == ("net",)
     assert found.inputs == {"model net": 3.0}

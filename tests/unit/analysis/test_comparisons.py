@@ -1,0 +1,57 @@
+"""Statements about several numbers at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gauntlet.analysis.bootstrap import Estimate, bootstrap
+from gauntlet.analysis.comparisons import highest, holds, lowest, ordered
+
+NAMES = ("ours", "first", "second")
+
+
+def estimate_of(*means: float, spread: float = 1.0, images: int = 400) -> Estimate:
+    sample = np.random.default_rng(2).normal(means, spread, size=(images, len(means)))
+    return bootstrap(lambda rows: rows.mean(0), sample)
+
+
+@pytest.mark.parametrize(
+    ("means", "decision"),
+    [((0, 1, 2), "supported"), ((1, 0, 2), "contradicted"), ((0, 0, 1), "inconclusive")],
+)
+def test_the_lowest_of_several_is_decided_against_all_rivals_at_once(
+    means: tuple[float, ...], decision: str
+) -> None:
+    verdict = lowest("mean", estimate_of(*means), NAMES, "ours")
+    assert verdict.decision == decision
+    assert "ours" in verdict.reason
+    assert highest("mean", estimate_of(*(-np.array(means))), NAMES, "ours").decision == decision
+
+
+def test_one_of_equals_is_seldom_called_the_lowest() -> None:
+    calls = []
+    for seed in range(200):
+        sample = np.random.default_rng(seed).normal(size=(100, 3))
+        estimate = bootstrap(lambda rows: rows.mean(0), sample, resamples=200)
+        calls.append(lowest("mean", estimate, NAMES, "ours").decision)
+    assert calls.count("supported") <= 12
+
+
+def test_a_tie_supports_only_where_being_level_is_enough() -> None:
+    level = Estimate(np.array([1.0, 1.0, 2.0]), np.tile([1.0, 1.0, 2.0], (200, 1)))
+    assert lowest("mean", level, NAMES, "ours").decision == "contradicted"
+    assert lowest("mean", level, NAMES, "ours", ties=True).decision == "supported"
+
+
+def test_the_order_must_hold_between_all_neighbors() -> None:
+    assert ordered("mean", estimate_of(0, 1, 2), NAMES).decision == "supported"
+    assert ordered("mean", estimate_of(0, 2, 1), NAMES).decision == "contradicted"
+
+
+def test_a_statement_is_decided_at_five_percent_on_either_side() -> None:
+    replicates = np.arange(100.0)
+    estimate = Estimate(np.array(50.0), replicates)
+    assert holds("x", estimate, lambda value: value >= 5).decision == "supported"
+    assert holds("x", estimate, lambda value: value >= 6).decision == "inconclusive"
+    assert holds("x", estimate, lambda value: value >= 95).decision == "contradicted"
