@@ -169,5 +169,5 @@ def _select(patterns: list[str], known: Iterable[str]) -> list[str]:
 @cache
 def _threat_model(settings: str) -> dict[str, Any]:
     """Return the threat model of an attack as labels, from its settings as JSON; nothing for other procedures."""
-    threat = getattr(PROCEDURES.parse(json.loads(settings)), "threat_model", None)
+    threat = PROCEDURES.parse(json.loads(settings)).threat_model
     return {} if threat is None else asdict(threat)
