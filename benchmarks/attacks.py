@@ -16,8 +16,8 @@ from _measuring import options, read, seconds
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.pgd import Pgd
-from gauntlet.attacks.scheduled_ascent import ScheduledAscent
+from gauntlet.attacks.fixed_budget.pgd import Pgd
+from gauntlet.attacks.fixed_budget.scheduled_ascent import ScheduledAscent
 from gauntlet.contracts import Batch
 
 RADII = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}

@@ -15,11 +15,11 @@ import torch
 from _measuring import options, read, seconds
 from torch import nn
 
-from gauntlet.attacks.daa import Daa
-from gauntlet.attacks.linear_region import LinearRegion
-from gauntlet.attacks.minimal_norm import margins
-from gauntlet.attacks.pgd_with_restarts import PgdWithRestarts, SparsePgd
-from gauntlet.attacks.primal_dual import PDGD, PDPGD
+from gauntlet.attacks.fixed_budget.daa import Daa
+from gauntlet.attacks.fixed_budget.pgd_with_restarts import PgdWithRestarts, SparsePgd
+from gauntlet.attacks.linear_regions.linear_region import LinearRegion
+from gauntlet.attacks.minimum_norm.perturbations import margins
+from gauntlet.attacks.minimum_norm.primal_dual import PDGD, PDPGD
 from gauntlet.contracts import Batch, LabelledImages, Procedure
 
 STEPS = 20

@@ -21,17 +21,17 @@ import torch
 from _measuring import Sizes, options, read, seconds
 from torch import Tensor, nn
 
-from gauntlet.attacks.bandits import Bandits
-from gauntlet.attacks.bobyqa import BOBYQA
-from gauntlet.attacks.frank_wolfe_blackbox import FrankWolfeBlackBox
-from gauntlet.attacks.hop_skip_jump import HopSkipJump
-from gauntlet.attacks.nattack import NAttack
-from gauntlet.attacks.nes import NES
-from gauntlet.attacks.opt import OPT, SignOPT
-from gauntlet.attacks.rays import RayS
-from gauntlet.attacks.score_based import QueryAttack
-from gauntlet.attacks.sign_hunter import SignHunter
-from gauntlet.attacks.square import Square
+from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
+from gauntlet.attacks.decision_based.opt import OPT, SignOPT
+from gauntlet.attacks.decision_based.rays import RayS
+from gauntlet.attacks.queries.base import QueryAttack
+from gauntlet.attacks.score_based.bandits import Bandits
+from gauntlet.attacks.score_based.bobyqa import BOBYQA
+from gauntlet.attacks.score_based.frank_wolfe_blackbox import FrankWolfeBlackBox
+from gauntlet.attacks.score_based.nattack import NAttack
+from gauntlet.attacks.score_based.nes import NES
+from gauntlet.attacks.score_based.sign_hunter import SignHunter
+from gauntlet.attacks.score_based.square import Square
 from gauntlet.contracts import Batch
 
 EPS = 1e-6  # out of reach

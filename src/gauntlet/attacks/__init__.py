@@ -1,59 +1,62 @@
 """Attacks: procedures that look for adversarial examples. Importing the package registers them."""
 
-from gauntlet.attacks import (
-    bandits,
-    bobyqa,
-    daa,
-    foolbox_attack,
-    frank_wolfe,
-    frank_wolfe_blackbox,
-    hop_skip_jump,
-    jsma,
-    linear_region,
-    linear_region_path,
-    mi_fgsm,
-    nattack,
-    nes,
-    one_pixel,
-    opt,
-    pgd,
-    pgd_with_restarts,
-    primal_dual,
-    pyautoattack_attack,
-    rays,
-    reference_noise,
-    scheduled_ascent,
-    sign_hunter,
-    sparsefool,
-    square,
-    watermark,
-)
+from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
+from gauntlet.attacks.decision_based.opt import OPT, SignOPT
+from gauntlet.attacks.decision_based.rays import RayS
+from gauntlet.attacks.fixed_budget.daa import Daa
+from gauntlet.attacks.fixed_budget.frank_wolfe import FrankWolfe
+from gauntlet.attacks.fixed_budget.mi_fgsm import MiFgsm
+from gauntlet.attacks.fixed_budget.pgd import Pgd
+from gauntlet.attacks.fixed_budget.pgd_with_restarts import PgdWithRestarts, SparsePgd
+from gauntlet.attacks.fixed_budget.reference_noise import ReferenceNoise
+from gauntlet.attacks.fixed_budget.scheduled_ascent import ScheduledAscent
+from gauntlet.attacks.libraries.foolbox import FoolboxAttack
+from gauntlet.attacks.libraries.pyautoattack import Apgd, AutoAttack, Fab
+from gauntlet.attacks.linear_regions.linear_region import LinearRegion
+from gauntlet.attacks.linear_regions.linear_region_path import LinearRegionPath
+from gauntlet.attacks.minimum_norm.jsma import Jsma
+from gauntlet.attacks.minimum_norm.primal_dual import PDGD, PDPGD
+from gauntlet.attacks.minimum_norm.sparsefool import SparseFool
+from gauntlet.attacks.score_based.bandits import Bandits
+from gauntlet.attacks.score_based.bobyqa import BOBYQA
+from gauntlet.attacks.score_based.frank_wolfe_blackbox import FrankWolfeBlackBox
+from gauntlet.attacks.score_based.nattack import NAttack
+from gauntlet.attacks.score_based.nes import NES
+from gauntlet.attacks.score_based.one_pixel import OnePixel
+from gauntlet.attacks.score_based.sign_hunter import SignHunter
+from gauntlet.attacks.score_based.square import Square
+from gauntlet.attacks.score_based.watermark import Watermark
 
 __all__ = [
-    "bandits",
-    "bobyqa",
-    "daa",
-    "foolbox_attack",
-    "frank_wolfe",
-    "frank_wolfe_blackbox",
-    "hop_skip_jump",
-    "jsma",
-    "linear_region",
-    "linear_region_path",
-    "mi_fgsm",
-    "nattack",
-    "nes",
-    "one_pixel",
-    "opt",
-    "pgd",
-    "pgd_with_restarts",
-    "primal_dual",
-    "pyautoattack_attack",
-    "rays",
-    "reference_noise",
-    "scheduled_ascent",
-    "sign_hunter",
-    "sparsefool",
-    "square",
-    "watermark",
+    "BOBYQA",
+    "NES",
+    "OPT",
+    "PDGD",
+    "PDPGD",
+    "Apgd",
+    "AutoAttack",
+    "Bandits",
+    "Daa",
+    "Fab",
+    "FoolboxAttack",
+    "FrankWolfe",
+    "FrankWolfeBlackBox",
+    "HopSkipJump",
+    "Jsma",
+    "LinearRegion",
+    "LinearRegionPath",
+    "MiFgsm",
+    "NAttack",
+    "OnePixel",
+    "Pgd",
+    "PgdWithRestarts",
+    "RayS",
+    "ReferenceNoise",
+    "ScheduledAscent",
+    "SignHunter",
+    "SignOPT",
+    "SparseFool",
+    "SparsePgd",
+    "Square",
+    "Watermark",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from gauntlet.attacks.piecewise_affine import FrozenActivation, Regions
+from gauntlet.attacks.linear_regions.piecewise_affine import FrozenActivation, Regions
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.errors import GauntletError
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius

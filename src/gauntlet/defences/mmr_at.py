@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from gauntlet.attacks.base import Attack
-from gauntlet.attacks.piecewise_affine import Regions
+from gauntlet.attacks.linear_regions.piecewise_affine import Regions
 from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Progress
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share

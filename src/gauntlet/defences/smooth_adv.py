@@ -10,7 +10,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gauntlet.attacks.norms import lengths, per_image, project_onto_ball, uniform_on_sphere, unit_gradient
+from gauntlet.attacks.geometry.norms import (
+    lengths,
+    per_image,
+    project_onto_ball,
+    uniform_on_sphere,
+    unit_gradient,
+)
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.defences.noise import (
     copies_logits,

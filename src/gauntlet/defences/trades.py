@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.norms import project_onto_ball_and_box
+from gauntlet.attacks.geometry.norms import project_onto_ball_and_box
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.setting_types import Number, PositiveInt, Radius
 

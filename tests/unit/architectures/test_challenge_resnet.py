@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from gauntlet.architectures.challenge_resnet import ChallengeResnet
-from gauntlet.attacks.piecewise_affine import Regions
+from gauntlet.attacks.linear_regions.piecewise_affine import Regions
 
 
 def test_the_published_network_has_as_many_units_as_published(monkeypatch):

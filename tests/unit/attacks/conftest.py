@@ -1,8 +1,9 @@
-"""Classifiers whose answers are known, and small batches."""
+"""Classifiers whose answers and smallest adversarial perturbations are known, and small batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -79,3 +80,130 @@ def random_batch(batch_of: Callable[..., Batch]) -> Callable[..., Batch]:
         return batch_of(images, labels, seed=seed, targets=(labels + 1) % classes)
 
     return build
+
+
+@dataclass(frozen=True)
+class AffineProblem:
+    """Two-class affine model, images near the middle of the box, and their exact linf distances."""
+
+    model: nn.Module
+    batch: Batch
+    distances: Tensor
+
+
+@pytest.fixture
+def affine_problem(affine_model: Callable[..., nn.Module], batch_of: Callable[..., Batch]) -> AffineProblem:
+    """Images of 3x4x4 pixels, labelled as the model sees them, far from the faces of the box."""
+    model = affine_model(size=48, classes=2).double()
+    images = 0.4 + 0.2 * torch.rand(
+        6, 3, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
+    with torch.no_grad():
+        logits = model(images)
+    weight = (model.weight[0] - model.weight[1]).detach()
+    distances = (logits[:, 0] - logits[:, 1]).abs() / weight.abs().sum()
+    return AffineProblem(model, batch_of(images, logits.argmax(1)), distances)
+
+
+@pytest.fixture
+def rows_of() -> Callable[[Batch, list[int]], Batch]:
+    """Take some images out of a batch; its generator starts anew."""
+
+    def take(batch: Batch, rows: list[int]) -> Batch:
+        return replace(
+            batch,
+            images=batch.images[rows],
+            labels=batch.labels[rows],
+            indices=batch.indices[rows],
+            targets=None if batch.targets is None else batch.targets[rows],
+            generator=torch.Generator().manual_seed(batch.generator.initial_seed()),
+        )
+
+    return take
+
+
+class Counted(nn.Module):
+    """A model that counts the images it has seen."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.seen = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen += len(images)
+        return self.model(images)
+
+
+@pytest.fixture
+def counted() -> type[Counted]:
+    """Wrap a model so that it counts the images it has seen."""
+    return Counted
+
+
+class AffineMargin(nn.Module):
+    """Two classes; the margin of class 0 is <w_i, x_i> + b_i, with weights of its own for each image."""
+
+    def __init__(self, weights: Tensor, offsets: Tensor) -> None:
+        super().__init__()
+        self.weights, self.offsets = weights, offsets
+
+    def forward(self, images: Tensor) -> Tensor:
+        count = len(images) // len(self.weights)
+        weights, offsets = self.weights.repeat(count, 1), self.offsets.repeat(count)
+        margin = (images.flatten(1) * weights).sum(1) + offsets
+        return torch.stack([margin, torch.zeros_like(margin)], 1)
+
+
+def _margin_problem(
+    *, images: int, shape: tuple[int, int, int], scale: float = 1.0, seed: int = 0
+) -> tuple[AffineMargin, Batch]:
+    """Draw images in [0.3, 0.7] and Gaussian weights of length about ``scale`` with margin 0.15 * scale."""
+    generator = torch.Generator().manual_seed(seed)
+    n = shape[0] * shape[1] * shape[2]
+    x = 0.3 + 0.4 * torch.rand(images, *shape, generator=generator)
+    weights = torch.randn(images, n, generator=generator) * scale / n**0.5
+    offsets = 0.15 * scale - (x.flatten(1) * weights).sum(1)
+    labels = torch.zeros(images, dtype=torch.long)
+    return AffineMargin(weights, offsets), Batch(x, labels, torch.arange(images), generator)
+
+
+def _exact_sizes(model: AffineMargin, batch: Batch, norm: str) -> Tensor:
+    """The smallest perturbation of each image inside the image box (l0: of a one-channel image)."""
+    return torch.tensor(
+        [
+            _exact_size(x.double(), w.double(), float(b), norm)
+            for x, w, b in zip(batch.images.flatten(1), model.weights, model.offsets, strict=True)
+        ]
+    )
+
+
+def _exact_size(x: Tensor, w: Tensor, b: float, norm: str) -> float:
+    if norm in ("linf", "l2"):
+        # The best point moves against the weights (linf: their sign) and stops at the box.
+        direction, low, high = w.sign() if norm == "linf" else w, 0.0, 1e3
+        for _ in range(100):
+            length = (low + high) / 2
+            point = (x - length * direction).clamp(0, 1)
+            low, high = (length, high) if point @ w + b > 0 else (low, length)
+        return high if norm == "linf" else float((point - x).norm())
+    # Coordinates are used up one by one: for l1 the steepest first, for l0 those that gain the most.
+    room = torch.where(w > 0, x, 1 - x)
+    gain, missing = w.abs() * room, float(x @ w + b)
+    order = (w.abs() if norm == "l1" else gain).argsort(descending=True)
+    used = 0.0
+    for i in order:
+        if gain[i] >= missing:
+            return used + (missing / float(w[i].abs()) if norm == "l1" else 1)
+        used, missing = used + (float(room[i]) if norm == "l1" else 1), missing - float(gain[i])
+    raise ValueError("the box holds no adversarial point")
+
+
+@pytest.fixture
+def margin_problem() -> Callable[..., tuple[AffineMargin, Batch]]:
+    return _margin_problem
+
+
+@pytest.fixture
+def exact_sizes() -> Callable[[AffineMargin, Batch, str], Tensor]:
+    return _exact_sizes

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.pgd import Pgd
+from gauntlet.attacks.fixed_budget.pgd import Pgd
 from gauntlet.contracts import DEFENCES, Batch, Progress
 from gauntlet.defences.mmr_at import MmrAt, boundary_distances
 from gauntlet.errors import ConfigurationError

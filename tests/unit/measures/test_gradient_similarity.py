@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.pgd import Pgd
-from gauntlet.attacks.scheduled_ascent import ScheduledAscent
+from gauntlet.attacks.fixed_budget.pgd import Pgd
+from gauntlet.attacks.fixed_budget.scheduled_ascent import ScheduledAscent
 from gauntlet.contracts import PROCEDURES
 from gauntlet.errors import ConfigurationError
 from gauntlet.measures import gradient_similarity

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from gauntlet.attacks.rays import RayS
+from gauntlet.attacks.decision_based.rays import RayS
 from gauntlet.contracts import Batch
 from gauntlet.works.chen2021.black_box.metrics import (
     average_decision_boundary_distance,

@@ -1,7 +1,7 @@
 """Query counts, success curves and boundary distances, from the rows of query attacks.
 
 Every function takes the rows of one procedure on one model: one row per image, with the columns that query
-attacks record (see ``gauntlet.attacks.score_based`` and ``gauntlet.attacks.decision_based``).
+attacks record (see ``gauntlet.attacks.score_based.base`` and ``gauntlet.attacks.decision_based.base``).
 """
 
 from __future__ import annotations

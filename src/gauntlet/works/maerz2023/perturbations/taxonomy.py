@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from gauntlet.attacks.named_instances import NAMED_INSTANCES
+from gauntlet.attacks.fixed_budget.named_instances import NAMED_INSTANCES
 from gauntlet.reporting.artefacts import Table
 from gauntlet.reporting.inputs import ArtefactInputs
 

@@ -1,0 +1,1 @@
+"""Black-box attacks that see the predicted class only."""

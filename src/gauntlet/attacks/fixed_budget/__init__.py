@@ -1,0 +1,1 @@
+"""Attacks that stay in a ball of a given radius."""

@@ -1,0 +1,1 @@
+"""Norms, balls, projections and proximal operators."""

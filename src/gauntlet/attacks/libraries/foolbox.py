@@ -1,0 +1,259 @@
+"""Classic minimum-norm attacks of the Foolbox library, as baselines."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import BeforeValidator
+from torch import Tensor
+
+from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.gradients import targets_of
+from gauntlet.attacks.libraries.network import LibraryNetwork, library_seed, mean_per_image
+from gauntlet.attacks.minimum_norm.perturbations import PerturbationNorm, changed_pixels
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
+from gauntlet.setting_types import Radius, parse_number
+
+Setting = Annotated[bool | int | float | str | None, BeforeValidator(parse_number)]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One attack of Foolbox.
+
+    Attributes:
+        kind: its class in ``foolbox.attacks``.
+        norm: that it minimizes; l0 counts pixels.
+        defaults: its settings with the values that Foolbox gives them.
+        cost: passes per image, at most, with given settings.
+        targeted: it can aim at a target.
+        needs_start: it walks from a point that fools the network already.
+    """
+
+    kind: str
+    norm: PerturbationNorm
+    defaults: Mapping[str, Any]
+    cost: Callable[[Mapping[str, Any]], Cost]
+    targeted: bool = True
+    needs_start: bool = False
+
+
+DIRECTIONS = 1000
+"""Most uniform images that the search for a starting point tries; as many steps follow towards the image."""
+
+
+def _both(passes: float, forward: float = 0) -> Cost:
+    return Cost(forward=passes + forward, backward=passes)
+
+
+def _deepfool(kind: str, norm: PerturbationNorm) -> Baseline:
+    defaults = {"steps": 50, "candidates": 10, "overshoot": 0.02, "loss": "logits"}
+    return Baseline(
+        kind, norm, defaults, lambda s: _both(s["steps"] * ((s["candidates"] or 10) - 1), 1), targeted=False
+    )
+
+
+def _brendel_bethge(kind: str, norm: PerturbationNorm) -> Baseline:
+    defaults = {
+        "overshoot": 1.1,
+        "steps": 1000,
+        "lr": 1e-3,
+        "lr_decay": 0.5,
+        "lr_num_decay": 20,
+        "momentum": 0.8,
+        "binary_search_steps": 10,
+    }
+    return Baseline(
+        kind,
+        norm,
+        defaults,
+        lambda s: _both(s["steps"], 2 * DIRECTIONS + s["binary_search_steps"]),
+        needs_start=True,
+    )
+
+
+BASELINES: dict[str, Baseline] = {
+    "deepfool_l2": _deepfool("L2DeepFoolAttack", "l2"),
+    "deepfool_linf": _deepfool("LinfDeepFoolAttack", "linf"),
+    "carlini_wagner_l2": Baseline(
+        "L2CarliniWagnerAttack",
+        "l2",
+        {
+            "binary_search_steps": 9,
+            "steps": 10000,
+            "stepsize": 0.01,
+            "confidence": 0,
+            "initial_const": 1e-3,
+            "abort_early": True,
+        },
+        lambda s: _both(s["binary_search_steps"] * s["steps"]),
+    ),
+    "elastic_net": Baseline(
+        "EADAttack",
+        "l1",
+        {
+            "binary_search_steps": 9,
+            "steps": 10000,
+            "initial_stepsize": 0.01,
+            "confidence": 0.0,
+            "initial_const": 1e-3,
+            "regularization": 0.01,
+            "decision_rule": "EN",
+            "abort_early": True,
+        },
+        lambda s: _both(s["binary_search_steps"] * s["steps"], s["binary_search_steps"] * s["steps"]),
+    ),
+    "ddn": Baseline(
+        "DDNAttack", "l2", {"init_epsilon": 1.0, "steps": 100, "gamma": 0.05}, lambda s: _both(s["steps"])
+    ),
+    "brendel_bethge_linf": _brendel_bethge("LinfinityBrendelBethgeAttack", "linf"),
+    "brendel_bethge_l2": _brendel_bethge("L2BrendelBethgeAttack", "l2"),
+    "brendel_bethge_l1": _brendel_bethge("L1BrendelBethgeAttack", "l1"),
+    "brendel_bethge_l0": _brendel_bethge("L0BrendelBethgeAttack", "l0"),
+}
+"""The attacks by the name that configurations use."""
+
+
+@PROCEDURES.register
+@dataclass(frozen=True, kw_only=True)
+class FoolboxAttack(WhiteBoxAttack):
+    """Run an attack of Foolbox.
+
+    An image on which it fails keeps its clean pixels. The columns ``queries`` and ``backward_passes`` count
+    passes through the network per image; Foolbox takes the whole batch through every step, so that the count
+    is the batch's mean, rounded up, and ``iterations`` the same as the backward passes. The column ``pixels``
+    counts changed pixels (``l0`` counts changed entries).
+
+    Settings:
+        attack: a name in ``BASELINES``.
+        settings: settings of the Foolbox class; those left out have Foolbox's defaults.
+        eps: clip the result to this radius (in the attack's own norm, pixel scale); by default the smallest
+            perturbation found is returned as it is.
+        target: none, or chosen to aim at the batch's targets.
+
+    The trust region of the Brendel & Bethge attacks is ``lr`` times the number of entries of the whole batch,
+    as Foolbox has it: their result depends on the chunk size. They need the package numba.
+
+    Raises:
+        ConfigurationError: unknown attack or setting, or a target for an attack that takes none.
+    """
+
+    name: ClassVar[str] = "foolbox"
+    attack: str
+    settings: dict[str, Setting] = field(default_factory=dict)
+    eps: Radius | None = None
+    target: Literal["none", "chosen"] = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse what Foolbox would refuse, but before anything has run."""
+        if self.attack not in BASELINES:
+            raise ConfigurationError(
+                "unknown attack of Foolbox",
+                key="attack",
+                found=self.attack,
+                valid=did_you_mean(self.attack, BASELINES),
+            )
+        plan = BASELINES[self.attack]
+        for setting in self.settings:
+            if setting not in plan.defaults:
+                raise ConfigurationError(
+                    f"unknown setting of {self.attack}",
+                    key=f"settings.{setting}",
+                    found=setting,
+                    valid=did_you_mean(setting, plan.defaults),
+                )
+        if self.target == "chosen" and not plan.targeted:
+            raise ConfigurationError(
+                f"{self.attack} cannot aim at a target", key="target", found="chosen", valid="none"
+            )
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box; in the ball if there is a radius, else as small as possible."""
+        norm = BASELINES[self.attack].norm
+        family: Literal["minimum_norm", "fixed_budget"] = "fixed_budget" if self.eps else "minimum_norm"
+        return ThreatModel(family, "white-box", norm, self.eps, "pixels" if norm == "l0" else norm)
+
+    @property
+    def cost(self) -> Cost:
+        """That of the attack's longest run, and the pass that measures it."""
+        plan = BASELINES[self.attack]
+        return plan.cost({**plan.defaults, **self.settings}) + Cost(forward=2)
+
+    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+        """Return the smallest perturbations found; clean images where there are none."""
+        from foolbox import attacks
+        from foolbox.models.pytorch import PyTorchModel
+
+        plan = BASELINES[self.attack]
+        try:
+            attack = getattr(attacks, plan.kind)(**self.settings)
+        except ModuleNotFoundError as missing:
+            raise ResourceUnavailable(f"{self.attack} needs the package {missing.name}") from missing
+        counted = LibraryNetwork(model)
+        network = PyTorchModel(counted, bounds=(0, 1), device=batch.images.device)
+        targets = targets_of(model, batch, self.target)
+        images = batch.images.clone()
+        with library_seed(batch.generator):
+            starts, started = self._starts(network, batch, targets) if plan.needs_start else (None, None)
+            chosen = (
+                torch.arange(len(images), device=images.device)
+                if started is None
+                else started.nonzero()[:, 0]
+            )
+            if len(chosen):
+                extra = {} if starts is None else {"starting_points": starts[chosen]}
+                criterion = _criterion(batch.labels[chosen], None if targets is None else targets[chosen])
+                _, found, success = attack(network, images[chosen], criterion, epsilons=self.eps, **extra)
+                images[chosen] = torch.where(success[:, None, None, None], found, images[chosen])
+        backward = mean_per_image(counted.backward_images, batch.labels)
+        return Perturbed(
+            images,
+            iterations=backward,
+            queries=mean_per_image(counted.forward_images, batch.labels),
+            columns={"backward_passes": backward, "pixels": changed_pixels(images - batch.images)},
+            targets=targets,
+        )
+
+    @staticmethod
+    def _starts(network: Any, batch: Batch, targets: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Find a point that fools the network for each image, and say for which there is one.
+
+        Uniform noise, blended with the image as far as the network allows; where none does it, the nearest
+        other image of the batch that the network sees differently.
+        """
+        from foolbox.attacks.blended_noise import LinearSearchBlendedUniformNoiseAttack
+
+        search = LinearSearchBlendedUniformNoiseAttack(directions=DIRECTIONS, steps=DIRECTIONS)
+        criterion = _criterion(batch.labels, targets)
+        with warnings.catch_warnings():
+            # It warns where it fails, and then the nearest image steps in.
+            warnings.simplefilter("ignore")
+            starts = search.run(network, batch.images, criterion)
+
+        def fools(predictions: Tensor) -> Tensor:
+            return predictions != batch.labels if targets is None else predictions == targets
+
+        with torch.no_grad():
+            found = fools(network(starts).argmax(1))
+            seen = network(batch.images).argmax(1)
+        flat = batch.images.flatten(1)
+        wrong = seen[None] != batch.labels[:, None] if targets is None else seen[None] == targets[:, None]
+        distance = torch.cdist(flat, flat).masked_fill(~wrong, float("inf"))
+        nearest = distance.argmin(1)
+        usable = distance.gather(1, nearest[:, None]).squeeze(1).isfinite()
+        starts = torch.where(found[:, None, None, None], starts, batch.images[nearest])
+        return starts, found | usable
+
+
+def _criterion(labels: Tensor, targets: Tensor | None) -> Any:
+    from foolbox.criteria import Misclassification, TargetedMisclassification
+
+    if targets is None:
+        return Misclassification(labels)
+    return TargetedMisclassification(targets)
