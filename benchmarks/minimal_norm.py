@@ -18,7 +18,6 @@ from torch import nn
 from gauntlet.attacks.fixed_budget.daa import Daa
 from gauntlet.attacks.fixed_budget.pgd_with_restarts import PgdWithRestarts, SparsePgd
 from gauntlet.attacks.linear_regions.linear_region import LinearRegion
-from gauntlet.attacks.minimum_norm.perturbations import margins
 from gauntlet.attacks.minimum_norm.primal_dual import PDGD, PDPGD
 from gauntlet.contracts import Batch, LabelledImages, Procedure
 
@@ -85,7 +84,7 @@ def bare_passes(model: nn.Module, batch: Batch, forward: int, backward: int) -> 
     """Do nothing but the passes."""
     for _ in range(backward):
         leaf = batch.images.detach().requires_grad_()
-        torch.autograd.grad(margins(model(leaf), batch.labels).sum(), leaf)
+        torch.autograd.grad(batch.criterion.margin(model(leaf)).sum(), leaf)
     with torch.no_grad():
         for _ in range(forward - backward):
             model(batch.images)

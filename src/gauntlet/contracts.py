@@ -7,7 +7,7 @@ normalizes its input itself, so that every radius is in pixel scale.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -33,6 +33,45 @@ class LabelledImages:
 
 
 @dataclass(frozen=True)
+class Criterion:
+    """What success is, image by image: another class than the true one, or the target.
+
+    Attributes:
+        classes: the class to leave or, if ``targeted``, to reach, int64 ``[N]``.
+        targeted: whether ``classes`` are targets.
+        confidence: by how much the logit of a class that counts must exceed those of all that do not.
+    """
+
+    classes: Tensor
+    targeted: bool
+    confidence: float = 0.0
+
+    def rows(self, rows: Tensor) -> Criterion:
+        """Return the criterion of some images only (indices or mask)."""
+        return Criterion(self.classes[rows], self.targeted, self.confidence)
+
+    def margin(self, logits: Tensor) -> Tensor:
+        """Return by how much the classes that do not count lead over those that do, ``[N]``.
+
+        That is the true logit less the largest other one (matyasko2020, eq. 5.2), or the largest other logit
+        less the target's.
+        """
+        chosen = logits.gather(1, self.classes[:, None]).squeeze(1)
+        others = logits.scatter(1, self.classes[:, None], -torch.inf).amax(1)
+        return others - chosen if self.targeted else chosen - others
+
+    def met_by(self, logits: Tensor) -> Tensor:
+        """Return whether each image's logits ``[N, K]`` are a success, bool ``[N]``."""
+        if self.confidence > 0:
+            return self.margin(logits) <= -self.confidence
+        return self.met_by_class(logits.argmax(1))
+
+    def met_by_class(self, predictions: Tensor) -> Tensor:
+        """Return whether each predicted class is a success, bool ``[N]``; it tells nothing of confidence."""
+        return (predictions == self.classes) if self.targeted else (predictions != self.classes)
+
+
+@dataclass(frozen=True)
 class Batch:
     """The images that a procedure works on at once: one chunk of an evaluation.
 
@@ -41,8 +80,9 @@ class Batch:
         labels: true classes, int64 ``[N]``.
         indices: position of each image in its data set split, int64 ``[N]``.
         generator: the only source of randomness, on the device of the images.
-        targets: classes that a targeted attack aims at, int64 ``[N]``, or None.
+        targets: classes that attacks aim at, int64 ``[N]``, None for success by any wrong class.
         references: training images, for attacks that start from images of other classes, or None.
+        confidence: of the criterion.
     """
 
     images: Tensor
@@ -51,9 +91,27 @@ class Batch:
     generator: torch.Generator
     targets: Tensor | None = None
     references: LabelledImages | None = None
+    confidence: float = 0.0
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def criterion(self) -> Criterion:
+        """What success is for every attack on this batch."""
+        if self.targets is None:
+            return Criterion(self.labels, targeted=False, confidence=self.confidence)
+        return Criterion(self.targets, targeted=True, confidence=self.confidence)
+
+    def select(self, rows: Tensor) -> Batch:
+        """Return the batch of some images only (indices or mask), with the same generator."""
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            indices=self.indices[rows],
+            targets=None if self.targets is None else self.targets[rows],
+        )
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,21 @@
-"""What every attack shares: it returns perturbed images, and its columns are measured once, here."""
+"""What attacks share: one way to run, columns measured in one place, and the scaffold of the two white-box families.
+
+The criterion of success is the batch's. An image that meets it as it is counts as a success at distance 0.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gauntlet.attacks.criterion import recheck_adversarial, unmet
+from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_entries, changed_pixels
 from gauntlet.contracts import Batch, Classifier, Outcome, Procedure, ThreatModel
+from gauntlet.setting_types import Norm, Radius
 
 
 @dataclass(frozen=True)
@@ -22,19 +27,16 @@ class Perturbed:
         iterations: steps spent on each image, int64 ``[N]``.
         queries: forward passes spent on each image, int64 ``[N]``.
         columns: further columns, each ``[N]``.
-        targets: classes ``[N]`` that the attack aimed at, None for an untargeted attack; by default the
-            batch's.
     """
 
     images: Tensor
     iterations: Tensor
     queries: Tensor
     columns: dict[str, Tensor] = field(default_factory=dict)
-    targets: Tensor | Literal["batch"] | None = "batch"
 
 
 class Attack(Procedure):
-    """A procedure that perturbs images. A subclass says how; ``run`` measures what came of it."""
+    """A procedure that perturbs images until they meet the batch's criterion; ``run`` measures what came of it."""
 
     @property
     @abstractmethod
@@ -42,20 +44,30 @@ class Attack(Procedure):
         """Family, knowledge, norm and radius."""
 
     @abstractmethod
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
+        """Return the perturbed images of a batch that has some, inside the image box and the attack's ball."""
+
+    def aim(self, model: Classifier, batch: Batch) -> Batch:
+        """Return the batch with the criterion that the attack pursues: its own, unless a setting says otherwise."""
+        return batch
+
     def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
-        """Return the perturbed images. Inside the image box; inside the attack's ball if it has one."""
+        """Return the perturbed images; an empty batch never reaches the network."""
+        if len(batch) == 0:
+            return Perturbed(batch.images, batch.labels, batch.labels)
+        return self.find(model, self.aim(model, batch))
 
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Perturb the batch and record the columns that all attacks share."""
-        perturbed = self.perturb(model, batch)
-        with torch.no_grad():
-            logits = model(perturbed.images)
-        # A targeted attack succeeds when the network says its target, any other when it is wrong.
-        prediction = logits.argmax(1)
-        targets = batch.targets if isinstance(perturbed.targets, str) else perturbed.targets
-        success = prediction != batch.labels if targets is None else prediction == targets
+        if len(batch) == 0:
+            logits, perturbed = batch.images.new_zeros(0, 1), self.perturb(model, batch)
+        else:
+            batch = self.aim(model, batch)
+            perturbed = self.find(model, batch)
+            with torch.no_grad():
+                logits = model(perturbed.images)
         columns = {
-            "success": success,
+            "success": batch.criterion.met_by(logits),
             **prediction_columns(logits, batch.labels),
             **distances(batch.images, perturbed.images),
             "queries": perturbed.queries,
@@ -65,12 +77,98 @@ class Attack(Procedure):
         return Outcome(columns, perturbed.images)
 
 
-class WhiteBoxAttack(Attack):
-    """An attack that follows gradients of the network."""
+@dataclass(frozen=True, kw_only=True)
+class FixedBudgetAttack(Attack):
+    """A white-box attack that stays in a ball.
+
+    Settings:
+        eps: radius of the ball in pixel scale.
+    """
+
+    eps: Radius
+
+    @property
+    @abstractmethod
+    def ball(self) -> Norm:
+        """The norm of the ball."""
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, in the ball."""
+        return ThreatModel("fixed_budget", "white-box", self.ball, self.eps, self.ball)
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """What a minimum-norm attack found for the n images that it was given.
+
+    Attributes:
+        images: the nearest image found that meets the criterion, the clean one if there is none, ``[n, C, H, W]``.
+        iterations: steps spent on each image, int64 ``[n]``.
+        queries: forward passes spent on each image, int64 ``[n]``.
+        columns: further columns, each ``[n]``; images that were not attacked have 0 there.
+        after: smallest size so far after numbers of restarts (or whatever the attack counts), ``[n]`` each.
+        constants: columns with one value for the whole batch.
+    """
+
+    images: Tensor
+    iterations: Tensor
+    queries: Tensor
+    columns: dict[str, Tensor] = field(default_factory=dict)
+    after: dict[int, Tensor] = field(default_factory=dict)
+    constants: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinimumNormAttack(Attack):
+    """A white-box attack that looks for the smallest perturbation.
+
+    An image that meets the criterion is not attacked; one for which nothing is found stays as it was. What
+    is found is checked once more in the batch as a whole.
+
+    Columns: ``<norm>_after_<number>``, the smallest size after so many restarts, where the attack has
+    checkpoints; ``pixels``, the changed pixels, where it minimizes l0 (``l0`` counts changed entries).
+    """
+
+    @property
+    @abstractmethod
+    def minimized(self) -> PerturbationNorm:
+        """The norm that is minimized."""
+
+    @abstractmethod
+    def minimize(self, model: Classifier, batch: Batch) -> Smallest:
+        """Attack images that do not meet the criterion; without any the network is sent nothing."""
+
+    @property
+    def threat_model(self) -> ThreatModel:
+        """White-box, as small as possible."""
+        column = "pixels" if self.minimized == "l0" else self.minimized
+        return ThreatModel("minimum_norm", "white-box", self.minimized, None, column)
+
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
+        """Attack what does not meet the criterion, check what was found, and spread it over the batch."""
+        attacked = unmet(model, batch)
+        found = self.minimize(model, batch.select(attacked))
+
+        def spread(values: Tensor) -> Tensor:
+            return values.new_zeros(len(batch)).index_copy(0, attacked, values)
+
+        images = recheck_adversarial(model, batch, batch.images.index_copy(0, attacked, found.images))
+        columns = {name: spread(values) for name, values in found.columns.items()}
+        columns |= {
+            f"{self.minimized}_after_{number}": spread(sizes) for number, sizes in found.after.items()
+        }
+        columns |= {
+            name: torch.full((len(batch),), value, device=images.device)
+            for name, value in found.constants.items()
+        }
+        if self.minimized == "l0":
+            columns["pixels"] = changed_pixels(images - batch.images)
+        return Perturbed(images, spread(found.iterations), spread(found.queries) + 1, columns)
 
 
 def prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Say how the network judges each image.
+    """Return how the network judges each image.
 
     Args:
         logits: ``[N, K]``.
@@ -97,12 +195,12 @@ def prediction_columns(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
 
 
 def distances(clean: Tensor, perturbed: Tensor) -> dict[str, Tensor]:
-    """Measure each perturbation ``[N, C, H, W]`` in linf, l2, l1 and l0, over all of its entries."""
+    """Measure each perturbation ``[N, C, H, W]`` in linf, l2, l1 and l0 (beyond residue), over all of its entries."""
     difference = (perturbed - clean).flatten(1)
     absolute = difference.abs()
     return {
         "linf": absolute.amax(1),
         "l2": difference.norm(dim=1),
         "l1": absolute.sum(1),
-        "l0": (absolute > 0).sum(1),
+        "l0": changed_entries(perturbed - clean),
     }

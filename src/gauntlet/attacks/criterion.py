@@ -1,80 +1,77 @@
-"""What an attack wants of the network: which classes, when it has succeeded, and losses to minimize."""
+"""Which criterion an attack pursues, which images meet it as they are, and whether those found do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from gauntlet.contracts import Batch
+from gauntlet.attacks.geometry.sizes import where_images
+from gauntlet.contracts import Batch, Classifier
+from gauntlet.errors import ConfigurationError
 
-ObjectiveLoss = Literal["cross_entropy", "margin"]
-"""A loss on logits that an attack follows."""
+TargetRule = Literal["samples", "none", "least_likely"]
+"""Class that an attack aims at: the target of the sample (where samples bring none: any wrong class), none at all
+even where they do, or the class that the network finds the least likely in the clean image."""
 
 
-@dataclass(frozen=True)
-class Criterion:
-    """The aim of an attack on each image.
+def aimed(model: Classifier, batch: Batch, rule: TargetRule) -> Batch:
+    """Return the batch with the criterion that the rule asks for."""
+    if rule == "samples" or (rule == "none" and batch.targets is None):
+        return batch
+    if rule == "none":
+        return replace(batch, targets=None)
+    with torch.no_grad():
+        return replace(batch, targets=model(batch.images).argmin(1))
 
-    Attributes:
-        classes: the class to reach (targeted) or to leave (untargeted), int64 ``[N]``.
-        targeted: whether ``classes`` are targets.
+
+def refuse_targets(batch: Batch, attack: str) -> None:
+    """Raise ConfigurationError where an attack that knows success by any wrong class only is asked for more."""
+    if batch.targets is not None:
+        raise ConfigurationError(
+            f"{attack} cannot aim at targets, and the samples bring some",
+            key="samples.targets",
+            valid="samples without targets, or another attack",
+        )
+    refuse_confidence(batch, attack)
+
+
+def refuse_confidence(batch: Batch, attack: str) -> None:
+    """Raise ConfigurationError where an attack that stops at the boundary is asked to go beyond it."""
+    if batch.confidence > 0:
+        raise ConfigurationError(
+            f"{attack} knows no confidence", key="confidence", found=batch.confidence, valid="0"
+        )
+
+
+@torch.no_grad()
+def unmet(model: Classifier, batch: Batch) -> Tensor:
+    """Return the positions of the images that there is something to attack in: no success as they are."""
+    return (~batch.criterion.met_by(model(batch.images))).nonzero().squeeze(1)
+
+
+@torch.no_grad()
+def recheck_adversarial(model: Classifier, batch: Batch, found: Tensor) -> Tensor:
+    """Make sure that what was found is a success for the batch as a whole.
+
+    An attack tests its points in batches of other sizes than the batch that is judged in the end, and the
+    last bits of a logit depend on the size of the batch. A point that lies on the boundary to these bits is
+    moved outward by up to one percent; a point that stays a failure becomes the clean image.
+
+    Args:
+        model: the classifier.
+        batch: what was attacked.
+        found: the attack's images ``[N, C, H, W]``.
     """
-
-    classes: Tensor
-    targeted: bool
-
-    @classmethod
-    def of(cls, batch: Batch) -> Criterion:
-        """Aim at the batch's targets, or away from its labels if it has none."""
-        if batch.targets is None:
-            return cls(batch.labels, targeted=False)
-        return cls(batch.targets, targeted=True)
-
-    def rows(self, rows: Tensor) -> Criterion:
-        """Return the criterion of some images only (indices or mask)."""
-        return Criterion(self.classes[rows], self.targeted)
-
-    def reached_by(self, predictions: Tensor) -> Tensor:
-        """Say for each predicted class whether it is a success, bool ``[N]``."""
-        return (predictions == self.classes) if self.targeted else (predictions != self.classes)
-
-    def loss(self, logits: Tensor, name: ObjectiveLoss) -> Tensor:
-        """Return the named loss, to be minimized, ``[N]``."""
-        return self.cross_entropy(logits) if name == "cross_entropy" else self.margin(logits)
-
-    def cross_entropy(self, logits: Tensor) -> Tensor:
-        """Softmax cross-entropy of the target, or minus that of the true class, in nats.
-
-        Written as softplus of the log-odds against the class. Unlike log-softmax it keeps a gradient, and
-        differences, when the softmax of float32 logits has saturated at 1.
-        """
-        chosen, others = self._split(logits)
-        value = F.softplus(others.logsumexp(1) - chosen)
-        return value if self.targeted else -value
-
-    def margin(self, logits: Tensor) -> Tensor:
-        """Best other logit minus the target's, or true logit minus the best other; negative on success."""
-        chosen, others = self._split(logits)
-        best = others.amax(1)
-        return best - chosen if self.targeted else chosen - best
-
-    def log_odds(self, logits: Tensor, floor: float = 1e-10) -> Tensor:
-        """Log of the probability outside the criterion over that inside it, both raised by ``floor``, float64.
-
-        For a target t: log(sum of p_c over c != t) - log(p_t). Source: maerz2023, section 4.4, the
-        objective of the BOBYQA attack.
-        """
-        probabilities = logits.double().softmax(1)
-        chosen = probabilities.gather(1, self.classes[:, None]).squeeze(1)
-        others = probabilities.scatter(1, self.classes[:, None], 0.0).sum(1)
-        value = (others + floor).log() - (chosen + floor).log()
-        return value if self.targeted else -value
-
-    def _split(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logit of each criterion's class ``[N]`` and all logits with that one at minus infinity."""
-        own = F.one_hot(self.classes, logits.shape[1]).bool()
-        return logits.gather(1, self.classes[:, None]).squeeze(1), logits.masked_fill(own, -torch.inf)
+    clean, criterion = batch.images, batch.criterion
+    checked, moved = found, (found != clean).flatten(1).any(1)
+    for factor in (1.0001, 1.001, 1.01):
+        missing = moved & ~criterion.met_by(model(checked))
+        if not missing.any():
+            return checked
+        outward = (clean + factor * (found - clean)).clamp(0, 1)
+        checked = where_images(missing, outward, checked)
+    missing = ~criterion.met_by(model(checked))
+    return where_images(missing, clean, checked)

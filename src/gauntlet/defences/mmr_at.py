@@ -69,7 +69,7 @@ class MmrAt(Defence):
         """Return the regularized cross-entropy of the half attacked batch."""
         images, half = batch.images, len(batch) // 2
         if half:
-            part = Batch(images[half:], batch.labels[half:], batch.indices[half:], batch.generator)
+            part = batch.select(torch.arange(half, len(batch), device=batch.labels.device))
             assert isinstance(self.attack, Attack)
             model.eval()
             images = torch.cat([images[:half], self.attack.perturb(model, part).images.detach()])

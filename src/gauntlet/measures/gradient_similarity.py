@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from gauntlet.attacks.base import Attack
-from gauntlet.attacks.gradients import LossName, class_loss
+from gauntlet.attacks.objectives import LossName, class_loss
 from gauntlet.contracts import PROCEDURES, AnyProcedure, Batch, Classifier, Cost, Outcome, Procedure
 from gauntlet.errors import ConfigurationError
 

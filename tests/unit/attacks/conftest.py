@@ -64,7 +64,7 @@ def batch_of() -> Callable[..., Batch]:
 
 @pytest.fixture
 def random_batch(batch_of: Callable[..., Batch]) -> Callable[..., Batch]:
-    """Build a batch of random images with random labels and targets that differ from them."""
+    """Build a batch of random images with random labels, and targets that differ from them if wanted."""
 
     def build(
         count: int = 6,
@@ -73,11 +73,12 @@ def random_batch(batch_of: Callable[..., Batch]) -> Callable[..., Batch]:
         *,
         seed: int = 0,
         margin: float = 0.0,
+        targeted: bool = False,
     ) -> Batch:
         generator = torch.Generator().manual_seed(100)
         images = margin + (1 - 2 * margin) * torch.rand(count, *shape, generator=generator)
         labels = torch.randint(classes, (count,), generator=generator)
-        return batch_of(images, labels, seed=seed, targets=(labels + 1) % classes)
+        return batch_of(images, labels, seed=seed, targets=(labels + 1) % classes if targeted else None)
 
     return build
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from gauntlet.attacks import MiFgsm, RayS
 from gauntlet.attacks.base import Attack
 from gauntlet.contracts import PROCEDURES, ThreatModel
+from gauntlet.errors import ConfigurationError
 
 BALL = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
 
@@ -177,3 +181,62 @@ def test_the_threat_models_distance_is_a_column_within_the_radius(settings, thre
 
 def test_certificates_and_measures_have_no_threat_model():
     assert PROCEDURES.parse({"name": "clean"}).threat_model is None
+
+
+UNTARGETED = ("fab", "apgd", "auto_attack", "sparsefool", "linear_region")
+
+
+@each(QUICK)
+def test_success_is_another_class_than_the_label_where_there_are_no_targets(
+    settings, threat_model, network, batch
+):
+    columns = PROCEDURES.parse(settings).run(network, batch).columns
+    assert torch.equal(columns["success"], columns["prediction"] != batch.labels)
+
+
+@each(QUICK)
+def test_success_is_the_target_where_there_is_one(settings, threat_model, network, batch):
+    attack = PROCEDURES.parse(settings)
+    targeted = replace(batch, targets=(batch.labels + 3) % 10)
+    if settings["name"] in UNTARGETED or "deepfool" in settings.get("attack", ""):
+        with pytest.raises(ConfigurationError, match="targets"):
+            attack.run(network, targeted)
+    else:
+        columns = attack.run(network, targeted).columns
+        assert torch.equal(columns["success"], columns["prediction"] == targeted.targets)
+
+
+@each(QUICK)
+def test_no_attack_sends_the_network_a_batch_without_images(settings, threat_model, network, batch):
+    attack, sizes = PROCEDURES.parse(settings), []
+    network.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    usual = attack.run(network, batch)
+    misclassified = replace(batch, labels=(network(batch.images).argmax(1) + 1) % 10)
+    found = attack.run(network, misclassified)
+    assert min(sizes) > 0
+    assert found.columns["success"].all() or settings["name"] in (
+        "pgd",
+        "scheduled_ascent",
+        "reference_noise",
+    )
+    assert found.columns.keys() == usual.columns.keys()
+
+    sizes.clear()
+    nothing = attack.run(network, batch.select(torch.arange(0)))
+    assert sizes == []
+    assert all(len(column) == 0 for column in nothing.columns.values())
+
+
+def test_confidence_is_a_lead_in_logits_that_a_success_has(network, batch):
+    attack = MiFgsm(eps=0.5, steps=20, step_size=0.05)
+    sure = replace(batch, confidence=0.3)
+    outcome = attack.run(network, sure)
+    lead = -sure.criterion.margin(network(outcome.images))
+    assert torch.equal(outcome.columns["success"], lead >= 0.3)
+    assert outcome.columns["success"].any()
+    assert (attack.run(network, batch).columns["iterations"] <= outcome.columns["iterations"]).all()
+
+
+def test_an_attack_that_sees_the_class_only_refuses_confidence(network, batch):
+    with pytest.raises(ConfigurationError, match="confidence"):
+        RayS(eps=0.3, budget=10).run(network, replace(batch, confidence=0.3))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.contracts import DEFENCES, Batch, Cost, Progress, ThreatModel
 from gauntlet.defences.adversarial_training import AdversarialTraining
 from gauntlet.defences.natural import Natural
@@ -20,14 +20,14 @@ START = Progress(epoch=0, epochs=1, step=0, steps=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignStep(WhiteBoxAttack):
+class SignStep(Attack):
     """One step of size 0.1 along the gradient's sign; records the mode that it meets."""
 
     name: ClassVar[str] = "sign_step"
     modes: tuple[list, ...] = ()
     threat_model: ClassVar[ThreatModel] = ThreatModel("fixed_budget", "white-box", "linf", 0.1, "linf")
 
-    def perturb(self, model, batch):
+    def find(self, model, batch):
         for modes in self.modes:
             modes.append(model.training)
         images = batch.images.clone().requires_grad_()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed
-from gauntlet.attacks.criterion import Criterion
+from gauntlet.attacks.criterion import refuse_confidence
 from gauntlet.attacks.decision_based.trace import Trace, trace_marks
 from gauntlet.attacks.queries.base import Findings, QueryAttack
 from gauntlet.attacks.queries.oracle import LabelOracle
@@ -41,13 +41,13 @@ class DecisionBasedState:
         self.findings = Findings.start(batch.images)
         self.best = batch.images.new_full((len(batch),), torch.inf)
         self.trace = Trace(trace_marks(oracle.budget), self.best)
-        self._criterion = Criterion.of(batch)
+        self._criterion = batch.criterion
         self._eps = eps
 
     def crossed(self, images: Tensor, rows: Tensor, *, charged: bool = True) -> Tensor:
         """Ask whether the clipped images lie across the boundary, bool ``[n]``; one query for each."""
         labels = self.oracle.labels(images.clamp(0, 1), rows, charged=charged)
-        return self._criterion.rows(rows).reached_by(labels)
+        return self._criterion.rows(rows).met_by_class(labels)
 
     def offer(self, images: Tensor, rows: Tensor) -> None:
         """Record adversarial images ``[n, C, H, W]`` of the distinct images ``rows``; the nearest are kept.
@@ -68,7 +68,7 @@ class DecisionBasedState:
         self.findings.succeed(rows[within], queries[within])
 
     def inside(self, rows: Tensor) -> Tensor:
-        """Say which of the images ``rows`` have an adversarial image within eps, bool ``[n]``."""
+        """Return which of the images ``rows`` have an adversarial image within eps, bool ``[n]``."""
         return self.best[rows] <= self._eps
 
 
@@ -88,8 +88,9 @@ class DecisionBasedAttack(QueryAttack):
 
     early_stop: bool = True
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Search from every image that is not a success as it is."""
+        refuse_confidence(batch, "an attack that sees the predicted class only")
         state = DecisionBasedState(LabelOracle(model, batch.images, self.budget), batch, self.eps)
         rows = torch.arange(len(batch), device=batch.images.device)
         wrong = state.crossed(batch.images, rows, charged=self.charge_clean_prediction)
@@ -108,6 +109,6 @@ class DecisionBasedAttack(QueryAttack):
         """Attack the images ``rows`` (int64, sorted) in lock-step; ``offer`` what is found."""
 
     def running(self, state: DecisionBasedState, rows: Tensor, price: int = 1) -> Tensor:
-        """Say which images go on: not yet within eps (if that stops them), and ``price`` queries left."""
+        """Return which images go on: not yet within eps (if that stops them), and ``price`` queries left."""
         going = state.oracle.remaining(rows) >= price
         return going & ~state.inside(rows) if self.early_stop else going

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gauntlet.attacks.fixed_budget.until_success import UntilSuccess
 from gauntlet.attacks.geometry.norms import steepest_direction
-from gauntlet.contracts import PROCEDURES, ThreatModel
+from gauntlet.contracts import PROCEDURES
 from gauntlet.setting_types import Norm, PositiveInt, Share
 
 MomentumStart = Literal["gradient", "zero"]
@@ -69,9 +69,9 @@ class FrankWolfe(UntilSuccess):
     momentum_start: MomentumStart = "gradient"
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, in the ball."""
-        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
+    def ball(self) -> Norm:
+        """The norm of the settings."""
+        return self.norm
 
     def step(
         self, images: Tensor, clean: Tensor, gradient: Tensor, memory: Tensor | None

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from gauntlet.attacks.fixed_budget.until_success import UntilSuccess
 from gauntlet.attacks.geometry.norms import lengths, per_image, project_onto_ball_and_box, uniform_in_ball
-from gauntlet.contracts import PROCEDURES, Batch, ThreatModel
-from gauntlet.setting_types import Number, Radius
+from gauntlet.contracts import PROCEDURES, Batch
+from gauntlet.setting_types import Norm, Number, Radius
 
 
 @PROCEDURES.register
@@ -34,9 +34,9 @@ class MiFgsm(UntilSuccess):
     random_start: bool = False
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, in the linf ball."""
-        return ThreatModel("fixed_budget", "white-box", "linf", self.eps, "linf")
+    def ball(self) -> Norm:
+        """Always linf."""
+        return "linf"
 
     def start(self, batch: Batch) -> Tensor:
         """Return the clean images, or a uniform point of each one's ball."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gauntlet.attacks.criterion import TargetRule
 from gauntlet.attacks.fixed_budget.pgd import Pgd, RandomStart
-from gauntlet.attacks.gradients import TargetRule
 from gauntlet.setting_types import Norm
 
 StepRule = Literal["eps", "eps - sigma", "constant", "1/255", ">= eps/S"]
@@ -82,16 +82,16 @@ def _instance(
 
 NAMED_INSTANCES: dict[str, NamedInstance] = {
     "untargeted FGSM": _instance("eps", 30, 80, 101, 95, 60),
-    "targeted FGSM": _instance("eps", 42, 43, target="chosen"),
+    "targeted FGSM": _instance("eps", 42, 43, target="samples"),
     "least-likely FGSM": _instance("eps", 89, target="least_likely"),
     "untargeted R-FGSM": _instance("eps", 95, random_start="uniform"),
     # The table prints no target for the next two; their names say which.
-    "targeted R-FGSM": _instance("eps - sigma", 89, random_start="gaussian", target="chosen"),
+    "targeted R-FGSM": _instance("eps - sigma", 89, random_start="gaussian", target="samples"),
     "least-likely R-FGSM": _instance("eps - sigma", 89, random_start="gaussian", target="least_likely"),
     "single-step PGD, l1": _instance("eps", 80, norm="l1"),
     "single-step PGD, l2": _instance("eps", 101, 80, norm="l2"),
     "untargeted multi-step PGD": _instance("constant", 52, 23, several_steps=True),
-    "targeted multi-step PGD": _instance("1/255", 42, 43, several_steps=True, target="chosen"),
+    "targeted multi-step PGD": _instance("1/255", 42, 43, several_steps=True, target="samples"),
     "least-likely multi-step PGD": _instance(">= eps/S", 89, several_steps=True, target="least_likely"),
     "multi-step R-PGD": _instance("constant", 52, several_steps=True, random_start="uniform"),
 }

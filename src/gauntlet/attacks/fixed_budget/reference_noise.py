@@ -44,7 +44,7 @@ class ReferenceNoise(Attack):
         """One pass to measure."""
         return Cost(forward=1)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the clipped noisy images."""
         clean = batch.images
         if self.kind == "gauss":
@@ -57,4 +57,4 @@ class ReferenceNoise(Attack):
         else:
             noise = self.conventions.sphere(clean, self.norm, self.eps, batch.generator)
         nothing = torch.zeros_like(batch.labels)
-        return Perturbed((clean + noise).clamp_(0, 1), iterations=nothing, queries=nothing, targets=None)
+        return Perturbed((clean + noise).clamp_(0, 1), iterations=nothing, queries=nothing)

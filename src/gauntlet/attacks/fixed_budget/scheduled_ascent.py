@@ -8,12 +8,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.base import FixedBudgetAttack, Perturbed
+from gauntlet.attacks.criterion import TargetRule, aimed
 from gauntlet.attacks.fixed_budget.conventions import Conventions
 from gauntlet.attacks.geometry.norms import unit_gradient
-from gauntlet.attacks.gradients import LossName, TargetRule, loss_gradient, targets_of
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
-from gauntlet.setting_types import Norm, PositiveInt, Radius
+from gauntlet.attacks.objectives import LossName, loss_gradient
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.setting_types import Norm, PositiveInt
 
 Decay = Literal["constant", "harmonic", "geometric"]
 
@@ -40,7 +41,7 @@ def step_lengths(decay: Decay, steps: int, eps: float) -> list[float]:
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class ScheduledAscent(WhiteBoxAttack):
+class ScheduledAscent(FixedBudgetAttack):
     """Climb the loss from the clean image by steps whose lengths sum to the radius.
 
     By the triangle inequality the iterates stay in the ball, so that nothing is projected; the last one is
@@ -49,11 +50,11 @@ class ScheduledAscent(WhiteBoxAttack):
 
     Settings:
         norm: norm of the ball and of the unit gradients.
-        eps: radius of the ball in pixel scale.
         steps: number of steps S.
         decay: how the step lengths fall: constant, harmonic or geometric.
         randomized: replace a tenth of each step by a step to a random point of the sphere.
-        target: none climbs the loss of the true class; chosen and least_likely descend that of a target.
+        target: samples descends the loss of the sample's target, or climbs that of the true class where there
+            is none; none always climbs; least_likely descends that of the least likely class.
         loss: how the loss is computed.
         conventions: the switches between the document and its released code.
 
@@ -62,29 +63,31 @@ class ScheduledAscent(WhiteBoxAttack):
 
     name: ClassVar[str] = "scheduled_ascent"
     norm: Norm
-    eps: Radius
     steps: PositiveInt
     decay: Decay
     randomized: bool = False
-    target: TargetRule = "none"
+    target: TargetRule = "samples"
     loss: LossName = "cross_entropy"
     conventions: Conventions = field(default_factory=Conventions)
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, in the ball."""
-        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
+    def ball(self) -> Norm:
+        """The norm of the settings."""
+        return self.norm
 
     @property
     def cost(self) -> Cost:
         """One pass either way per step, one pass to measure, one to find the least likely class."""
         return Cost(forward=self.steps + 1 + (self.target == "least_likely"), backward=self.steps)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def aim(self, model: Classifier, batch: Batch) -> Batch:
+        """Return the batch with the criterion of the setting ``target``."""
+        return aimed(model, batch, self.target)
+
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the clipped last iterate, and which images lost their gradient on the way."""
-        targets = targets_of(model, batch, self.target)
-        sign = 1 if targets is None else -1
-        classes = batch.labels if targets is None else targets
+        classes = batch.criterion.classes
+        sign = -1 if batch.criterion.targeted else 1
         share = 1 - NOISE_SHARE if self.randomized else 1.0
         noise_first = self.conventions.noise_order == "released"
         images = batch.images
@@ -103,7 +106,6 @@ class ScheduledAscent(WhiteBoxAttack):
             iterations,
             queries=iterations + (self.target == "least_likely"),
             columns={"nan_loss": lost},
-            targets=targets,
         )
 
     def _direction(self, gradient: Tensor) -> Tensor:

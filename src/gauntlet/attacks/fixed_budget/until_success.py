@@ -8,21 +8,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.criterion import Criterion, ObjectiveLoss
-from gauntlet.contracts import Batch, Classifier, Cost
-from gauntlet.setting_types import PositiveInt, Radius
+from gauntlet.attacks.base import FixedBudgetAttack, Perturbed
+from gauntlet.attacks.objectives import ObjectiveLoss, objective
+from gauntlet.contracts import Batch, Classifier, Cost, Criterion
+from gauntlet.setting_types import PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
-class UntilSuccess(WhiteBoxAttack):
+class UntilSuccess(FixedBudgetAttack):
     """Descend a loss by steps that remember earlier gradients; by default stop at the first success.
 
     The pass that gives a step its gradient also tells whether the iterate already succeeds, so that the
     test costs one pass more per image in all. An image that succeeds unperturbed takes no step.
 
     Settings:
-        eps: radius of the ball in pixel scale.
         steps: most steps per image.
         loss: what is descended, towards the batch's targets if it has them, else away from the labels:
             cross_entropy, or margin (the C&W loss without a confidence term).
@@ -32,7 +31,6 @@ class UntilSuccess(WhiteBoxAttack):
     ``queries``, the forward passes that they and the tests took.
     """
 
-    eps: Radius
     steps: PositiveInt
     loss: ObjectiveLoss = "cross_entropy"
     early_stop: bool = True
@@ -42,9 +40,9 @@ class UntilSuccess(WhiteBoxAttack):
         """One pass either way per step, one pass for the last test and one to measure."""
         return Cost(forward=self.steps + 1 + self.early_stop, backward=self.steps)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Step in lock-step over the images that have not succeeded."""
-        clean, criterion = batch.images, Criterion.of(batch)
+        clean, criterion = batch.images, batch.criterion
         final = clean.clone()
         iterations = torch.zeros_like(batch.labels)
         queries = torch.zeros_like(batch.labels)
@@ -57,7 +55,7 @@ class UntilSuccess(WhiteBoxAttack):
             )
             queries[rows] += 1
             if self.early_stop:
-                going = ~criterion.rows(rows).reached_by(logits.argmax(1))
+                going = ~criterion.rows(rows).met_by(logits)
                 if not going.all():
                     final[rows[~going]] = images[~going]
                     rows, images, gradient = rows[going], images[going], gradient[going]
@@ -90,4 +88,4 @@ def _gradient(
     with torch.enable_grad():
         leaf = images.detach().requires_grad_()
         logits = model(leaf)
-        return logits.detach(), torch.autograd.grad(criterion.loss(logits, loss).sum(), leaf)[0]
+        return logits.detach(), torch.autograd.grad(objective(criterion, logits, loss).sum(), leaf)[0]

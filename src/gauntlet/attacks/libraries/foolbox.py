@@ -11,11 +11,11 @@ import torch
 from pydantic import BeforeValidator
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.gradients import targets_of
+from gauntlet.attacks.base import Attack, Perturbed
+from gauntlet.attacks.criterion import aimed, refuse_confidence, refuse_targets
+from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_pixels
 from gauntlet.attacks.libraries.network import LibraryNetwork, library_seed, mean_per_image
-from gauntlet.attacks.minimum_norm.perturbations import PerturbationNorm, changed_pixels
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion, ThreatModel
 from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
 from gauntlet.setting_types import Radius, parse_number
 
@@ -121,7 +121,7 @@ BASELINES: dict[str, Baseline] = {
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class FoolboxAttack(WhiteBoxAttack):
+class FoolboxAttack(Attack):
     """Run an attack of Foolbox.
 
     An image on which it fails keeps its clean pixels. The columns ``queries`` and ``backward_passes`` count
@@ -134,20 +134,20 @@ class FoolboxAttack(WhiteBoxAttack):
         settings: settings of the Foolbox class; those left out have Foolbox's defaults.
         eps: clip the result to this radius (in the attack's own norm, pixel scale); by default the smallest
             perturbation found is returned as it is.
-        target: none, or chosen to aim at the batch's targets.
+        target: samples aims at the targets of the samples, if they bring some; none ignores them.
 
     The trust region of the Brendel & Bethge attacks is ``lr`` times the number of entries of the whole batch,
     as Foolbox has it: their result depends on the chunk size. They need the package numba.
 
     Raises:
-        ConfigurationError: unknown attack or setting, or a target for an attack that takes none.
+        ConfigurationError: unknown attack or setting; at work: targets for an attack that takes none.
     """
 
     name: ClassVar[str] = "foolbox"
     attack: str
     settings: dict[str, Setting] = field(default_factory=dict)
     eps: Radius | None = None
-    target: Literal["none", "chosen"] = "none"
+    target: Literal["samples", "none"] = "samples"
 
     def __post_init__(self) -> None:
         """Refuse what Foolbox would refuse, but before anything has run."""
@@ -167,10 +167,6 @@ class FoolboxAttack(WhiteBoxAttack):
                     found=setting,
                     valid=did_you_mean(setting, plan.defaults),
                 )
-        if self.target == "chosen" and not plan.targeted:
-            raise ConfigurationError(
-                f"{self.attack} cannot aim at a target", key="target", found="chosen", valid="none"
-            )
 
     @property
     def threat_model(self) -> ThreatModel:
@@ -185,8 +181,16 @@ class FoolboxAttack(WhiteBoxAttack):
         plan = BASELINES[self.attack]
         return plan.cost({**plan.defaults, **self.settings}) + Cost(forward=2)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def aim(self, model: Classifier, batch: Batch) -> Batch:
+        """Return the batch with the criterion of the setting ``target``."""
+        return aimed(model, batch, self.target)
+
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the smallest perturbations found; clean images where there are none."""
+        if BASELINES[self.attack].targeted:
+            refuse_confidence(batch, self.attack)
+        else:
+            refuse_targets(batch, self.attack)
         from foolbox import attacks
         from foolbox.models.pytorch import PyTorchModel
 
@@ -197,10 +201,9 @@ class FoolboxAttack(WhiteBoxAttack):
             raise ResourceUnavailable(f"{self.attack} needs the package {missing.name}") from missing
         counted = LibraryNetwork(model)
         network = PyTorchModel(counted, bounds=(0, 1), device=batch.images.device)
-        targets = targets_of(model, batch, self.target)
         images = batch.images.clone()
         with library_seed(batch.generator):
-            starts, started = self._starts(network, batch, targets) if plan.needs_start else (None, None)
+            starts, started = self._starts(network, batch) if plan.needs_start else (None, None)
             chosen = (
                 torch.arange(len(images), device=images.device)
                 if started is None
@@ -208,7 +211,7 @@ class FoolboxAttack(WhiteBoxAttack):
             )
             if len(chosen):
                 extra = {} if starts is None else {"starting_points": starts[chosen]}
-                criterion = _criterion(batch.labels[chosen], None if targets is None else targets[chosen])
+                criterion = _library_criterion(batch.criterion.rows(chosen))
                 _, found, success = attack(network, images[chosen], criterion, epsilons=self.eps, **extra)
                 images[chosen] = torch.where(success[:, None, None, None], found, images[chosen])
         backward = mean_per_image(counted.backward_images, batch.labels)
@@ -217,12 +220,11 @@ class FoolboxAttack(WhiteBoxAttack):
             iterations=backward,
             queries=mean_per_image(counted.forward_images, batch.labels),
             columns={"backward_passes": backward, "pixels": changed_pixels(images - batch.images)},
-            targets=targets,
         )
 
     @staticmethod
-    def _starts(network: Any, batch: Batch, targets: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Find a point that fools the network for each image, and say for which there is one.
+    def _starts(network: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return a point that fools the network for each image, and for which images there is one.
 
         Uniform noise, blended with the image as far as the network allows; where none does it, the nearest
         other image of the batch that the network sees differently.
@@ -230,30 +232,27 @@ class FoolboxAttack(WhiteBoxAttack):
         from foolbox.attacks.blended_noise import LinearSearchBlendedUniformNoiseAttack
 
         search = LinearSearchBlendedUniformNoiseAttack(directions=DIRECTIONS, steps=DIRECTIONS)
-        criterion = _criterion(batch.labels, targets)
+        criterion = batch.criterion
         with warnings.catch_warnings():
             # It warns where it fails, and then the nearest image steps in.
             warnings.simplefilter("ignore")
-            starts = search.run(network, batch.images, criterion)
-
-        def fools(predictions: Tensor) -> Tensor:
-            return predictions != batch.labels if targets is None else predictions == targets
+            starts = search.run(network, batch.images, _library_criterion(criterion))
 
         with torch.no_grad():
-            found = fools(network(starts).argmax(1))
+            found = criterion.met_by(network(starts))
             seen = network(batch.images).argmax(1)
         flat = batch.images.flatten(1)
-        wrong = seen[None] != batch.labels[:, None] if targets is None else seen[None] == targets[:, None]
-        distance = torch.cdist(flat, flat).masked_fill(~wrong, float("inf"))
+        fools = seen[None] == criterion.classes[:, None]
+        fools = fools if criterion.targeted else ~fools
+        distance = torch.cdist(flat, flat).masked_fill(~fools, float("inf"))
         nearest = distance.argmin(1)
         usable = distance.gather(1, nearest[:, None]).squeeze(1).isfinite()
         starts = torch.where(found[:, None, None, None], starts, batch.images[nearest])
         return starts, found | usable
 
 
-def _criterion(labels: Tensor, targets: Tensor | None) -> Any:
+def _library_criterion(criterion: Criterion) -> Any:
     from foolbox.criteria import Misclassification, TargetedMisclassification
 
-    if targets is None:
-        return Misclassification(labels)
-    return TargetedMisclassification(targets)
+    kind = TargetedMisclassification if criterion.targeted else Misclassification
+    return kind(criterion.classes)

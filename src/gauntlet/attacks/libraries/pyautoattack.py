@@ -8,15 +8,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.base import FixedBudgetAttack, MinimumNormAttack, Perturbed, Smallest
+from gauntlet.attacks.criterion import refuse_targets, unmet
 from gauntlet.attacks.geometry.norms import lengths, project_onto_ball_and_box
+from gauntlet.attacks.geometry.sizes import PerturbationNorm, where_images
 from gauntlet.attacks.libraries.network import LibraryNetwork, library_seed, mean_per_image
-from gauntlet.attacks.minimum_norm.perturbations import (
-    correctly_classified,
-    recheck_adversarial,
-    where_images,
-)
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
 from gauntlet.setting_types import NonNegativeInt, Norm, PositiveInt, Radius, Share
 
 LIBRARY_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
@@ -24,7 +21,7 @@ LIBRARY_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class Fab(WhiteBoxAttack):
+class Fab(MinimumNormAttack):
     """Fast adaptive boundary attack: a minimal-norm attack that projects on linearized boundaries.
 
     Settings:
@@ -57,9 +54,9 @@ class Fab(WhiteBoxAttack):
     checkpoints: tuple[NonNegativeInt, ...] = ()
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, as small as possible."""
-        return ThreatModel("minimum_norm", "white-box", self.norm, None, self.norm)
+    def minimized(self) -> PerturbationNorm:
+        """The norm of the settings."""
+        return self.norm
 
     @property
     def cost(self) -> Cost:
@@ -67,18 +64,18 @@ class Fab(WhiteBoxAttack):
         runs = self.restarts * (self.target_classes if self.targeted else 1)
         return Cost(2 + runs * (2 * self.steps + 2), runs * self.steps * (1 if self.targeted else 10))
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
-        """Keep the smallest perturbation of all runs; misclassified images stay as they are."""
-        network = LibraryNetwork(model)
-        attacked = correctly_classified(network, batch.images, batch.labels)
-        clean, labels = batch.images[attacked], batch.labels[attacked]
+    def minimize(self, model: Classifier, batch: Batch) -> Smallest:
+        """Keep the smallest perturbation of all runs."""
+        refuse_targets(batch, "FAB")
+        network, clean, labels = LibraryNetwork(model), batch.images, batch.labels
+        targets = range(2, self.target_classes + 2) if self.targeted else (0,)
         best = clean
         sizes = torch.full((len(clean),), torch.inf, device=clean.device)
         after = {0: sizes}
         with library_seed(batch.generator), torch.no_grad():
             attack = _boundary_attack(self, network, clean.device)
             for restart in range(self.restarts if len(clean) else 0):
-                for target in range(2, self.target_classes + 2) if self.targeted else (0,):
+                for target in targets:
                     # The library counts classes from the likeliest, the true one first.
                     attack.target_class = target
                     found = attack.attack_single_run(clean, labels, restart > 0, self.targeted)
@@ -86,18 +83,13 @@ class Fab(WhiteBoxAttack):
                     size = torch.where(wrong, lengths(found - clean, self.norm), torch.inf)
                     best, sizes = where_images(size < sizes, found, best), torch.minimum(size, sizes)
                 after[restart + 1] = sizes
-        points = batch.images.index_copy(0, attacked, best)
-        points = recheck_adversarial(network, batch.images, batch.labels, points)
-        zeros = torch.zeros(len(batch), device=points.device)
-        columns = {
-            f"{self.norm}_after_{number}": zeros.index_copy(0, attacked, after[min(number, max(after))])
-            for number in self.checkpoints
-        }
-        columns["backward_passes"] = mean_per_image(network.backward_images, batch.labels)
-        iterations = torch.zeros_like(batch.labels).index_fill(
-            0, attacked, self.restarts * self.steps * (self.target_classes if self.targeted else 1)
+        return Smallest(
+            best,
+            iterations=torch.full_like(labels, self.restarts * self.steps * len(targets)),
+            queries=mean_per_image(network.forward_images, labels),
+            columns={"backward_passes": mean_per_image(network.backward_images, labels)},
+            after={number: after[min(number, max(after))] for number in self.checkpoints},
         )
-        return Perturbed(points, iterations, mean_per_image(network.forward_images, batch.labels), columns)
 
 
 def _boundary_attack(settings: Fab, network: LibraryNetwork, device: torch.device) -> Any:
@@ -117,12 +109,11 @@ def _boundary_attack(settings: Fab, network: LibraryNetwork, device: torch.devic
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class Apgd(WhiteBoxAttack):
+class Apgd(FixedBudgetAttack):
     """Projected gradient descent that halves its step size where progress stalls.
 
     Settings:
         norm: the ball.
-        eps: its radius.
         steps: iterations of one run.
         restarts: runs from random starts; images that are fooled leave.
         loss: cross_entropy, dlr (difference of logits ratio), or dlr_targeted, which aims at each of the
@@ -134,16 +125,15 @@ class Apgd(WhiteBoxAttack):
 
     name: ClassVar[str] = "apgd"
     norm: Norm
-    eps: Radius
     steps: PositiveInt = 100
     restarts: PositiveInt = 1
     loss: Literal["cross_entropy", "dlr", "dlr_targeted"] = "cross_entropy"
     target_classes: PositiveInt = 9
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, in the ball."""
-        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
+    def ball(self) -> Norm:
+        """The norm of the settings."""
+        return self.norm
 
     @property
     def cost(self) -> Cost:
@@ -151,8 +141,9 @@ class Apgd(WhiteBoxAttack):
         runs = self.restarts * (self.target_classes if self.loss == "dlr_targeted" else 1)
         return Cost(2 + runs * (self.steps + 2), runs * (self.steps + 1))
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the adversarial images found; images that none was found for stay clean."""
+        refuse_targets(batch, "APGD")
         from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 
         network = LibraryNetwork(model)
@@ -183,14 +174,13 @@ def _inside_ball(network: LibraryNetwork, batch: Batch, images: Tensor, norm: No
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class AutoAttack(WhiteBoxAttack):
+class AutoAttack(FixedBudgetAttack):
     """AutoAttack in its standard version: four attacks in turn on the images that still stand.
 
     APGD on cross-entropy, APGD on the targeted DLR loss, targeted FAB, and Square with 5,000 queries.
 
     Settings:
         norm: the ball.
-        eps: its radius.
 
     Columns: ``broken_by``, the number of the attack that succeeded first (1 to 4; 0 for images that are
     misclassified already, -1 for images that stand).
@@ -200,12 +190,11 @@ class AutoAttack(WhiteBoxAttack):
 
     name: ClassVar[str] = "auto_attack"
     norm: Norm
-    eps: Radius
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, in the ball."""
-        return ThreatModel("fixed_budget", "white-box", self.norm, self.eps, self.norm)
+    def ball(self) -> Norm:
+        """The norm of the settings."""
+        return self.norm
 
     @property
     def cost(self) -> Cost:
@@ -215,9 +204,10 @@ class AutoAttack(WhiteBoxAttack):
         fab = Fab(norm=self.norm, start_radius=self.eps, targeted=True).cost
         return apgd + targeted + fab + Cost(forward=5000)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the first adversarial image found for each; images that stand stay clean."""
-        standing = correctly_classified(model, batch.images, batch.labels)
+        refuse_targets(batch, "AutoAttack")
+        standing = unmet(model, batch)
         images = batch.images.clone()
         broken_by = torch.zeros_like(batch.labels).index_fill(0, standing, -1)
         iterations, queries = torch.zeros_like(batch.labels), torch.ones_like(batch.labels)
@@ -230,9 +220,7 @@ class AutoAttack(WhiteBoxAttack):
         for number, stage in enumerate(stages, 1):
             if len(standing) == 0:
                 break
-            part = Batch(
-                batch.images[standing], batch.labels[standing], batch.indices[standing], batch.generator
-            )
+            part = batch.select(standing)
             found = stage(model, part)
             iterations[standing] += found.iterations
             queries[standing] += found.queries

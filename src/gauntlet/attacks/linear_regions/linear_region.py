@@ -14,13 +14,14 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.base import MinimumNormAttack, Smallest
+from gauntlet.attacks.criterion import refuse_targets
 from gauntlet.attacks.geometry.norms import lengths, per_image, unit_gradient
+from gauntlet.attacks.geometry.sizes import PerturbationNorm, where_images
 from gauntlet.attacks.linear_regions.other_class_starts import Starts, other_class_starts
 from gauntlet.attacks.linear_regions.piecewise_affine import Regions
 from gauntlet.attacks.linear_regions.region_qp import Solutions, layer_scales, pose, solve
-from gauntlet.attacks.minimum_norm.perturbations import correctly_classified, recheck_adversarial
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, LabelledImages, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, LabelledImages
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 FACTORS = 101
@@ -64,7 +65,7 @@ class Search:
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class LinearRegion(WhiteBoxAttack):
+class LinearRegion(MinimumNormAttack):
     """Search regions around the best adversarial point so far; in each one solve for the nearest point.
 
     The starts are found on segments to the batch's reference images of other classes (without references: to
@@ -97,9 +98,9 @@ class LinearRegion(WhiteBoxAttack):
     at_once: PositiveInt = 512
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, as small as possible in l2."""
-        return ThreatModel("minimum_norm", "white-box", "l2", None, "l2")
+    def minimized(self) -> PerturbationNorm:
+        """Always l2."""
+        return "l2"
 
     @property
     def cost(self) -> Cost:
@@ -109,41 +110,30 @@ class LinearRegion(WhiteBoxAttack):
         forward = programs * (self.solver_steps + 22 + FACTORS) + self.starts * 120
         return Cost(forward=forward, backward=programs * (self.solver_steps + 21))
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def minimize(self, model: Classifier, batch: Batch) -> Smallest:
         """Search from every start; the smallest perturbation of an image's starts counts.
 
         Raises:
             GauntletError: the network has a layer that is not piecewise affine.
         """
-        attacked = correctly_classified(model, batch.images, batch.labels)
-        images, labels = batch.images[attacked], batch.labels[attacked]
+        refuse_targets(batch, "the linear region attack")
+        images, count = batch.images, len(batch)
         after: dict[int, Tensor] = {}
 
         def record(number: int, search: Search) -> None:
             if number in self.checkpoints:
-                after[number] = smallest(search.sizes, search.image, len(images))[0]
+                after[number] = smallest(search.sizes, search.image, count)[0]
 
-        references = batch.references or LabelledImages(batch.images, batch.labels)
-        search = self.explore(model, images, labels, references, batch.generator, record)
-        sizes, best = smallest(search.sizes, search.image, len(images))
-        found = (
-            torch.where(per_image(sizes, images) < torch.inf, search.points[best], images)
-            if len(best)
-            else images
-        )
-        points = recheck_adversarial(
-            model, batch.images, batch.labels, batch.images.index_copy(0, attacked, found)
-        )
-        columns = {
-            f"l2_after_{number}": _spread(after[number], attacked, len(batch))
-            for number in self.checkpoints
-            if number in after
-        }
-        totals = [
-            _spread(torch.zeros_like(labels).index_add(0, search.image, counter), attacked, len(batch))
+        references = batch.references or LabelledImages(images, batch.labels)
+        search = self.explore(model, images, batch.labels, references, batch.generator, record)
+        sizes, best = smallest(search.sizes, search.image, count)
+        if len(best):
+            images = where_images(sizes < torch.inf, search.points[best], images)
+        regions, iterations, passes = (
+            torch.zeros_like(batch.labels).index_add(0, search.image, counter)
             for counter in (search.explored, search.solver_iterations, search.passes)
-        ]
-        return Perturbed(points, totals[1], totals[2] + 1, {"regions": totals[0], **columns})
+        )
+        return Smallest(images, iterations, passes, {"regions": regions}, after)
 
     def explore(
         self,
@@ -175,6 +165,11 @@ class LinearRegion(WhiteBoxAttack):
 
     def _begin(self, model: Classifier, images: Tensor, labels: Tensor, starts: Starts) -> Search:
         clean, classes = images[starts.image], labels[starts.image]
+        if len(clean) == 0:
+            none = labels[:0, None].expand(0, self.regions)
+            return Search(
+                starts.image, starts.ends, clean, classes, none, starts.points, clean[:, 0, 0, 0], none
+            )
         with torch.no_grad():
             logits = model(clean)
         # The start's class first, then the other wrong classes by their logits.
@@ -306,8 +301,3 @@ def smallest(sizes: Tensor, image: Tensor, count: int) -> tuple[Tensor, Tensor]:
     is_best = sizes == least[image]
     best = torch.zeros(count, dtype=torch.long, device=sizes.device)
     return least, best.index_put((image[is_best],), position[is_best]) if len(sizes) else best[:0]
-
-
-def _spread(values: Tensor, attacked: Tensor, count: int) -> Tensor:
-    """Give the images that were not attacked a zero."""
-    return values.new_zeros(count).index_copy(0, attacked, values)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import AfterValidator
 from torch import Tensor
 
+from gauntlet.attacks.criterion import unmet
 from gauntlet.attacks.geometry.norms import lengths
 from gauntlet.attacks.linear_regions.linear_region import LinearRegion, Search, smallest
 from gauntlet.attacks.linear_regions.piecewise_affine import Regions
 from gauntlet.attacks.linear_regions.region_qp import layer_scales, pose, solve
-from gauntlet.attacks.minimum_norm.perturbations import correctly_classified, margins
 from gauntlet.contracts import (
     PROCEDURES,
     AnyProcedure,
     Batch,
     Classifier,
     Cost,
+    Criterion,
     LabelledImages,
     Outcome,
     Procedure,
@@ -76,7 +77,7 @@ class LinearRegionPath(Procedure):
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Attack the batch and record the paths."""
         assert isinstance(self.attack, LinearRegion)
-        attacked = correctly_classified(model, batch.images, batch.labels)
+        attacked = unmet(model, replace(batch, targets=None))
         images, labels = batch.images[attacked], batch.labels[attacked]
         references = batch.references or LabelledImages(batch.images, batch.labels)
         sizes: list[Tensor] = []
@@ -101,9 +102,10 @@ class LinearRegionPath(Procedure):
             solution, violation = self._first_region(model, search, runs, points[0][runs], batch.generator)
             tiles[attacked] = torch.cat([search.ends[runs, None], accepted, solution[:, None]], 1)
             columns["violation"][attacked] = violation
+            truth = Criterion(search.labels[runs], targeted=False)
             with torch.no_grad():
-                columns["start_margin"][attacked] = margins(model(points[0][runs]), search.labels[runs])
-                columns["solution_margin"][attacked] = margins(model(solution), search.labels[runs])
+                columns["start_margin"][attacked] = truth.margin(model(points[0][runs]))
+                columns["solution_margin"][attacked] = truth.margin(model(solution))
         return Outcome(
             columns | self._described(model, batch, tiles, attacked), torch.cat([*tiles.unbind(1)], 3)
         )

@@ -52,6 +52,9 @@ def other_class_starts(
 
     Source: croce2019, section 4.4.
     """
+    nobody = labels[:0]
+    if len(images) == 0:
+        return Starts(nobody, nobody, images, images)
     ranking = model(images).scatter(1, labels[:, None], -torch.inf).argsort(1, descending=True)
     missing = torch.full_like(labels, count)
     image, target, ends = [], [], []
@@ -65,7 +68,6 @@ def other_class_starts(
             target.append(torch.full_like(rows[found], number))
             ends.append(nearest)
     if not image:
-        nobody = labels[:0]
         return Starts(nobody, nobody, images[:0], images[:0])
     order = torch.cat(image).argsort(stable=True)
     index = torch.cat(image)[order]

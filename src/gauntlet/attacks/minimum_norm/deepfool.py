@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.geometry.norms import lengths, per_image
-from gauntlet.attacks.minimum_norm.perturbations import where_images
+from gauntlet.attacks.geometry.sizes import where_images
 from gauntlet.contracts import Classifier
 
 

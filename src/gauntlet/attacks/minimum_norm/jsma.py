@@ -8,20 +8,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
-from gauntlet.attacks.minimum_norm.perturbations import (
-    changed_pixels,
-    correctly_classified,
-    recheck_adversarial,
-)
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.attacks.base import MinimumNormAttack, Smallest
+from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_pixels
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion
 from gauntlet.setting_types import Radius, Share
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class Jsma(WhiteBoxAttack):
-    """Aim at every wrong class, brightening and darkening; the run that changes the fewest pixels counts.
+class Jsma(MinimumNormAttack):
+    """Aim at the target or every wrong class, by brightening and by darkening; the run with the fewest pixels counts.
 
     A step changes the two entries, of those not saturated, in which the logit of the target rises the most
     (brightening) or falls the most (darkening). This saliency looks at the target's logit alone; it is that
@@ -31,8 +27,6 @@ class Jsma(WhiteBoxAttack):
         step_size: theta, by how much an entry changes; at 1 it saturates.
         largest_share: gamma, share of the entries that may change.
 
-    Columns: ``pixels``, changed pixels (``l0`` counts changed entries).
-
     Source: Papernot et al. 2016; matyasko2020, section 5.4.
     """
 
@@ -41,36 +35,34 @@ class Jsma(WhiteBoxAttack):
     largest_share: Share = 1.0
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, as few pixels as possible."""
-        return ThreatModel("minimum_norm", "white-box", "l0", None, "pixels")
+    def minimized(self) -> PerturbationNorm:
+        """Always l0."""
+        return "l0"
 
     @property
     def cost(self) -> Cost:
         """About thirty steps of nine targets and two signs."""
         return Cost(18 * 30 + 2, 18 * 30)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def minimize(self, model: Classifier, batch: Batch) -> Smallest:
         """Run all targets and both signs of all images in lock-step."""
-        attacked = correctly_classified(model, batch.images, batch.labels)
-        clean, labels = batch.images[attacked], batch.labels[attacked]
-        with torch.no_grad():
-            classes = model(batch.images[:1]).shape[1]
-        image = torch.arange(len(clean), device=clean.device).repeat_interleave(2 * (classes - 1))
-        target = torch.arange(classes - 1, device=clean.device).repeat_interleave(2).repeat(len(clean))
-        target = target + (target >= labels[image])
+        clean, labels = batch.images, batch.labels
+        steps = torch.zeros_like(labels)
+        if len(batch) == 0:
+            return Smallest(clean, steps, steps)
+        image, target = self._targets(model, batch)
+        runs = len(image) // len(batch)
         sign = torch.tensor([1.0, -1.0], device=clean.device).repeat(len(image) // 2)
         images = clean[image]
         best = clean.clone()
         fewest = torch.full((len(clean),), torch.iinfo(torch.long).max, device=clean.device)
-        steps = torch.zeros_like(labels)
-        limit = int(self.largest_share * clean[0].numel()) if len(clean) else 0
+        limit = int(self.largest_share * clean[0].numel())
         while len(image):
             images = images.requires_grad_()
             logits = model(images)
             (gradient,) = torch.autograd.grad(logits.gather(1, target[:, None]).sum(), images)
             images = images.detach()
-            reached = logits.detach().argmax(1) == target
+            reached = Criterion(target, targeted=True, confidence=batch.confidence).met_by(logits.detach())
             pixels = changed_pixels(images - clean[image])
             count = torch.where(reached, pixels, torch.iinfo(torch.long).max)
             least = fewest.scatter_reduce(0, image, count, "amin")
@@ -83,11 +75,19 @@ class Jsma(WhiteBoxAttack):
             image, target, sign, images = image[rows], target[rows], sign[rows], images[rows]
             steps.index_add_(0, image, torch.ones_like(image))
             images = self._step(images, gradient[rows], free[rows], sign)
-        points = batch.images.index_copy(0, attacked, best)
-        points = recheck_adversarial(model, batch.images, batch.labels, points)
-        taken = torch.zeros_like(batch.labels).index_copy(0, attacked, steps)
-        runs = torch.zeros_like(batch.labels).index_fill(0, attacked, 2 * (classes - 1))
-        return Perturbed(points, taken, taken + runs + 1, {"pixels": changed_pixels(points - batch.images)})
+        return Smallest(best, steps, steps + runs)
+
+    @staticmethod
+    def _targets(model: Classifier, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the image and the class aimed at of every run: the image's target, or each wrong class."""
+        every = torch.arange(len(batch), device=batch.labels.device)
+        if batch.targets is not None:
+            return every.repeat_interleave(2), batch.targets.repeat_interleave(2)
+        with torch.no_grad():
+            classes = model(batch.images[:1]).shape[1]
+        image = every.repeat_interleave(2 * (classes - 1))
+        target = torch.arange(classes - 1, device=image.device).repeat_interleave(2).repeat(len(batch))
+        return image, target + (target >= batch.labels[image])
 
     def _step(self, images: Tensor, gradient: Tensor, free: Tensor, sign: Tensor) -> Tensor:
         """Change two entries of each image ``[B, C, H, W]`` by theta, upwards or downwards."""

@@ -18,19 +18,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.base import MinimumNormAttack, Smallest
 from gauntlet.attacks.geometry.norms import lengths, per_image
 from gauntlet.attacks.geometry.proximal import prox_l1, prox_l2, prox_linf, prox_pixel_l0, prox_pixel_l0_exact
-from gauntlet.attacks.minimum_norm.perturbations import (
-    PerturbationNorm,
-    changed_pixels,
-    correctly_classified,
-    margins,
-    perturbation_sizes,
-    recheck_adversarial,
-    where_images,
-)
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.attacks.geometry.sizes import PerturbationNorm, perturbation_sizes, where_images
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 Move = Callable[[Tensor, Tensor, Tensor, float], Tensor]
@@ -85,7 +77,7 @@ class Dual:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrimalDual(WhiteBoxAttack):
+class PrimalDual(MinimumNormAttack):
     """The game that both attacks play; they differ in how r moves.
 
     Settings:
@@ -119,22 +111,6 @@ class PrimalDual(WhiteBoxAttack):
     fine_tune: bool = False
     checkpoints: tuple[NonNegativeInt, ...] = ()
 
-    @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, as small as possible."""
-        return ThreatModel(
-            "minimum_norm",
-            "white-box",
-            self.minimized,
-            None,
-            "pixels" if self.minimized == "l0" else self.minimized,
-        )
-
-    @property
-    @abstractmethod
-    def minimized(self) -> PerturbationNorm:
-        """The norm that is minimized."""
-
     @abstractmethod
     def mover(self, perturbation: Tensor) -> Move:
         """Return a fresh player of r for perturbations of this shape."""
@@ -149,56 +125,39 @@ class PrimalDual(WhiteBoxAttack):
     def _runs(self) -> int:
         return self.restarts + self.fine_tune + max(0, len(self.step_sizes) - 1)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
-        """Play all restarts; images of the batch that are misclassified already stay as they are."""
-        attacked = correctly_classified(model, batch.images, batch.labels)
-        images, labels = batch.images[attacked], batch.labels[attacked]
-        best = Best.none_yet(images)
+    def minimize(self, model: Classifier, batch: Batch) -> Smallest:
+        """Play all restarts."""
+        best = Best.none_yet(batch.images)
         after, rate, tried = {0: best.sizes}, self.step_size, dict[float, Tensor]()
         if self.step_sizes:
-            rate, best, tried = self._choose(model, images, labels, batch.generator)
+            rate, best, tried = self._choose(model, batch)
             after[1] = best.sizes
         done = len(after) - 1
-        together = max(1, SIDE_BY_SIDE // max(1, len(images)))
-        for first in range(done, self.restarts if len(images) else 0, together):
-            count = min(together, self.restarts - first)
-            for number, found in enumerate(
-                self._restart(model, images, labels, count, batch.generator, rate), first + 1
-            ):
-                best.update(found.sizes < torch.inf, found.points, found.sizes, found.weights)
+        while len(batch) and done < self.restarts:
+            together = min(self.restarts - done, max(1, SIDE_BY_SIDE // len(batch)))
+            for number, run in enumerate(self._restart(model, batch, together, rate), done + 1):
+                best.update(run.sizes < torch.inf, run.points, run.sizes, run.weights)
                 after[number] = best.sizes
-        if self.fine_tune and len(images):
-            found = self._fine_tune(model, images, labels, best, rate)
+            done += together
+        if self.fine_tune and len(batch):
+            found = self._fine_tune(model, batch, best, rate)
             best.update(found.sizes < torch.inf, found.points, found.sizes, found.weights)
-        points = batch.images.index_copy(0, attacked, best.points)
-        points = recheck_adversarial(model, batch.images, batch.labels, points)
-        runs = torch.zeros_like(batch.labels).index_fill(0, attacked, self._runs)
-        zeros = torch.zeros(len(batch), device=points.device)
-        columns = {
-            f"{self.minimized}_after_{number}": zeros.index_copy(0, attacked, after[min(number, max(after))])
-            for number in self.checkpoints
-        }
-        if self.step_sizes:
-            columns["step_size"] = torch.full_like(zeros, rate)
-            columns |= {
-                f"{self.minimized}_at_{candidate:g}": zeros.index_copy(0, attacked, sizes)
-                for candidate, sizes in tried.items()
-            }
-        if self.minimized == "l0":
-            columns["pixels"] = changed_pixels(points - batch.images)
-        return Perturbed(points, runs * self.steps, runs * (self.steps + 1) + 1, columns)
+        runs = torch.full_like(batch.labels, self._runs)
+        return Smallest(
+            best.points,
+            iterations=runs * self.steps,
+            queries=runs * (self.steps + 1),
+            columns={f"{self.minimized}_at_{candidate:g}": sizes for candidate, sizes in tried.items()},
+            after={number: after[min(number, max(after))] for number in self.checkpoints},
+            constants={"step_size": rate} if self.step_sizes else {},
+        )
 
-    def _choose(
-        self, model: Classifier, images: Tensor, labels: Tensor, generator: torch.Generator
-    ) -> tuple[float, Best, dict[float, Tensor]]:
+    def _choose(self, model: Classifier, batch: Batch) -> tuple[float, Best, dict[float, Tensor]]:
         """Run once with every candidate; returns the best step size, its run and the sizes of all."""
-        if len(images) == 0:
-            nobody = Best.none_yet(images)
+        if len(batch) == 0:
+            nobody = Best.none_yet(batch.images)
             return self.step_sizes[0], nobody, dict.fromkeys(self.step_sizes, nobody.sizes)
-        runs = {
-            candidate: self._restart(model, images, labels, 1, generator, candidate)[0]
-            for candidate in self.step_sizes
-        }
+        runs = {candidate: self._restart(model, batch, 1, candidate)[0] for candidate in self.step_sizes}
 
         def fails_and_mean(candidate: float) -> tuple[int, float]:
             found = runs[candidate].sizes.isfinite()
@@ -207,47 +166,33 @@ class PrimalDual(WhiteBoxAttack):
         chosen = min(runs, key=fails_and_mean)
         return chosen, runs[chosen], {candidate: run.sizes for candidate, run in runs.items()}
 
-    def _restart(
-        self,
-        model: Classifier,
-        images: Tensor,
-        labels: Tensor,
-        count: int,
-        generator: torch.Generator,
-        rate: float,
-    ) -> list[Best]:
+    def _restart(self, model: Classifier, batch: Batch, count: int, rate: float) -> list[Best]:
         """Play ``count`` restarts side by side; returns one result per restart."""
-        clean = images.repeat(count, *[1] * (images.dim() - 1))
-        noise = torch.rand(clean.shape, generator=generator, device=clean.device)
-        start = clean + self.start_radius * (2 * noise - 1)
-        weight = torch.full((len(clean),), self.initial_weight, device=clean.device)
-        found = self._play(model, clean, labels.repeat(count), start, weight, (rate, 0.01 * rate))
+        games = batch.select(torch.arange(len(batch), device=batch.labels.device).repeat(count))
+        noise = torch.rand(games.images.shape, generator=batch.generator, device=games.images.device)
+        start = games.images + self.start_radius * (2 * noise - 1)
+        weight = torch.full((len(games),), self.initial_weight, device=start.device)
+        found = self._play(model, games, start, weight, (rate, 0.01 * rate))
         parts = zip(*(part.chunk(count) for part in (found.points, found.sizes, found.weights)), strict=True)
         return [Best(*part) for part in parts]
 
-    def _fine_tune(self, model: Classifier, images: Tensor, labels: Tensor, best: Best, rate: float) -> Best:
+    def _fine_tune(self, model: Classifier, batch: Batch, best: Best, rate: float) -> Best:
         weight = torch.where(best.sizes < torch.inf, best.weights, self.initial_weight)
-        return self._play(model, images, labels, best.points, weight, (0.01 * rate, 0.001 * rate))
+        return self._play(model, batch, best.points, weight, (0.01 * rate, 0.001 * rate))
 
     def _play(
-        self,
-        model: Classifier,
-        clean: Tensor,
-        labels: Tensor,
-        start: Tensor,
-        weight: Tensor,
-        rates: tuple[float, float],
+        self, model: Classifier, games: Batch, start: Tensor, weight: Tensor, rates: tuple[float, float]
     ) -> Best:
         """Play one run of every game from ``start``.
 
         Args:
             model: the classifier.
-            clean: original images ``[N, C, H, W]``.
-            labels: true classes ``[N]``.
+            games: the image of each game.
             start: first points; clipped to the image box here.
             weight: first weight of the norm, ``[N]``.
             rates: first and last step size.
         """
+        clean, criterion = games.images, games.criterion
         best, dual = Best.none_yet(clean), Dual(weight, self.dual_step_size, self.averaging)
         move = self.mover(clean)
         points = start.clamp(0, 1)
@@ -255,10 +200,11 @@ class PrimalDual(WhiteBoxAttack):
             rate = rates[1] + (rates[0] - rates[1]) * (1 - step / self.steps)
             points = points.requires_grad_()
             logits = model(points)
-            (gradient,) = torch.autograd.grad(margins(logits, labels).clamp(min=0).sum(), points)
+            hinge = (criterion.margin(logits) + criterion.confidence).clamp(min=0)
+            (gradient,) = torch.autograd.grad(hinge.sum(), points)
             with torch.no_grad():
                 points, perturbation = points.detach(), points.detach() - clean
-                correct = logits.argmax(1) == labels
+                correct = ~criterion.met_by(logits)
                 best.update(~correct, points, perturbation_sizes(perturbation, self.minimized), dual.weight)
                 if self.updates == "alternating" and step > 0:
                     dual.update(correct)
@@ -266,8 +212,8 @@ class PrimalDual(WhiteBoxAttack):
                 if self.updates == "simultaneous":
                     dual.update(correct)
         with torch.no_grad():
-            wrong = model(points).argmax(1) != labels
-            best.update(wrong, points, perturbation_sizes(points - clean, self.minimized), dual.weight)
+            won = criterion.met_by(model(points))
+            best.update(won, points, perturbation_sizes(points - clean, self.minimized), dual.weight)
         return best
 
 

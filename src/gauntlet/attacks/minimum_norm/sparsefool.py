@@ -8,20 +8,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.base import Perturbed, WhiteBoxAttack
+from gauntlet.attacks.base import MinimumNormAttack, Smallest
+from gauntlet.attacks.criterion import refuse_targets
+from gauntlet.attacks.geometry.sizes import PerturbationNorm
 from gauntlet.attacks.minimum_norm.deepfool import deepfool
-from gauntlet.attacks.minimum_norm.perturbations import (
-    changed_pixels,
-    correctly_classified,
-    recheck_adversarial,
-)
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
 from gauntlet.setting_types import PositiveInt, Radius
 
 
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
-class SparseFool(WhiteBoxAttack):
+class SparseFool(MinimumNormAttack):
     """Find the boundary by DeepFool (l2), linearize it there, cross it in as few entries as possible; repeat.
 
     Settings:
@@ -30,8 +27,6 @@ class SparseFool(WhiteBoxAttack):
         overshoot: epsilon, by how much the perturbation is stretched, here and in DeepFool.
         reach: lambda, how far along DeepFool's perturbation the boundary is linearized; more is faster and
             less sparse.
-
-    Columns: ``pixels``, changed pixels.
 
     Source: Modas et al. 2019; matyasko2020, section 5.4.
     """
@@ -43,21 +38,21 @@ class SparseFool(WhiteBoxAttack):
     reach: Radius = 1.0
 
     @property
-    def threat_model(self) -> ThreatModel:
-        """White-box, as few pixels as possible."""
-        return ThreatModel("minimum_norm", "white-box", "l0", None, "pixels")
+    def minimized(self) -> PerturbationNorm:
+        """Always l0."""
+        return "l0"
 
     @property
     def cost(self) -> Cost:
         """About three steps of DeepFool, for ten classes, in each repetition."""
         return Cost(self.steps * 4 + 2, self.steps * 31)
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def minimize(self, model: Classifier, batch: Batch) -> Smallest:
         """Repeat until the label changes; images whose label does not stay clean."""
-        rows = correctly_classified(model, batch.images, batch.labels)
-        images = batch.images.clone()
-        iterations, queries = torch.zeros_like(batch.labels), torch.ones_like(batch.labels)
-        points = batch.images[rows]
+        refuse_targets(batch, "SparseFool")
+        images, points = batch.images.clone(), batch.images
+        iterations, queries = torch.zeros_like(batch.labels), torch.zeros_like(batch.labels)
+        rows = torch.arange(len(batch), device=images.device)
         for step in range(1, self.steps + 1):
             if len(rows) == 0:
                 break
@@ -72,9 +67,7 @@ class SparseFool(WhiteBoxAttack):
             iterations[rows] = step
             images[rows[fooled]] = stretched[fooled]
             rows, points = rows[~fooled], points[~fooled]
-        images = recheck_adversarial(model, batch.images, batch.labels, images)
-        pixels = changed_pixels(images - batch.images)
-        return Perturbed(images, iterations, queries, {"pixels": pixels})
+        return Smallest(images, iterations, queries)
 
 
 def sparse_crossing(points: Tensor, boundary: Tensor, normal: Tensor) -> Tensor:

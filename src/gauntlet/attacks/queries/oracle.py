@@ -46,7 +46,7 @@ class _Oracle:
         return self.budget - self.queries[rows]
 
     def granted(self, rows: Tensor) -> Tensor:
-        """Say which of the next queries the budget covers, bool ``[n]``.
+        """Return which of the next queries the budget covers, bool ``[n]``.
 
         Args:
             rows: the image of each query, sorted; an image may ask several times and its first queries
@@ -88,4 +88,4 @@ class LabelOracle(_Oracle):
 
     def labels(self, images: Tensor, rows: Tensor, *, charged: bool = True) -> Tensor:
         """Return the predicted classes, int64 ``[n]``; arguments and errors as ``ScoreOracle.scores``."""
-        return self._logits(images, rows, charged).argmax(1)
+        return self._logits(images, rows, charged).argmax(1) if len(rows) else rows

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Perturbed
-from gauntlet.attacks.criterion import Criterion
+from gauntlet.attacks.objectives import cross_entropy
 from gauntlet.attacks.queries.base import Findings, QueryAttack
 from gauntlet.attacks.queries.oracle import ScoreOracle
 from gauntlet.attacks.queries.per_image_rng import PerImageRng
-from gauntlet.contracts import Batch, Classifier, ThreatModel
+from gauntlet.contracts import Batch, Classifier, Criterion, ThreatModel
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,25 @@ class ScoreBasedState:
 
     def cross_entropy(self, images: Tensor, rows: Tensor) -> Tensor:
         """Spend one query each on ``images`` of the batch's images ``rows``; return the losses ``[n]``."""
-        return self.criterion.rows(rows).cross_entropy(self.oracle.scores(images, rows))
+        return cross_entropy(self.criterion.rows(rows), self.oracle.scores(images, rows))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreBasedAttack(QueryAttack):
     """A black-box attack that sees logits."""
 
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Search from every image that is not a success as it is."""
         state = ScoreBasedState(
             oracle=ScoreOracle(model, batch.images, self.budget),
-            criterion=Criterion.of(batch),
+            criterion=batch.criterion,
             clean=batch.images,
             rng=PerImageRng(batch.generator, batch.indices),
             findings=Findings.start(batch.images),
         )
         rows = torch.arange(len(batch), device=batch.images.device)
         logits = state.oracle.scores(batch.images, rows, charged=self.charge_clean_prediction)
-        reached = state.criterion.reached_by(logits.argmax(1))
+        reached = state.criterion.met_by(logits)
         state.findings.succeed(rows[reached], state.oracle.queries[reached])
         self.attack(state, rows[~reached])
         return self._perturbed(state.findings, state.oracle)
@@ -92,11 +92,12 @@ class IterativeScoreBasedAttack(ScoreBasedAttack):
             affordable = self._affordable(state, rows, iteration + 1)
             due = torch.ones_like(affordable) if self.tested(iteration) else ~affordable
             tested = rows[due]
-            logits = oracle.scores(findings.images[tested], tested, charged=self.charge_success_tests)
-            reached = state.criterion.rows(tested).reached_by(logits.argmax(1))
-            findings.succeed(tested[reached], oracle.queries[tested[reached]])
-            self.learn(state, memory, tested, logits)
-            affordable[due] = self._affordable(state, tested, iteration + 1) & ~reached
+            if len(tested):
+                logits = oracle.scores(findings.images[tested], tested, charged=self.charge_success_tests)
+                reached = state.criterion.rows(tested).met_by(logits)
+                findings.succeed(tested[reached], oracle.queries[tested[reached]])
+                self.learn(state, memory, tested, logits)
+                affordable[due] = self._affordable(state, tested, iteration + 1) & ~reached
             rows = rows[affordable]
             iteration += 1
 

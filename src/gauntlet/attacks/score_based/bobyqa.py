@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gauntlet.attacks.objectives import log_odds
 from gauntlet.attacks.score_based.base import ScoreBasedAttack, ScoreBasedState
 from gauntlet.attacks.score_based.bobyqa_lifting import Lifting, WeightOrder, draw_order
 from gauntlet.attacks.score_based.bobyqa_solver import Solver, first_points
@@ -231,7 +232,7 @@ class BOBYQA(ScoreBasedAttack):
         owners = rows.repeat_interleave(many)
         logits = state.oracle.scores(queried.flatten(0, 1), owners)
         criterion = state.criterion.rows(owners)
-        reached = criterion.reached_by(logits.argmax(1)).view(-1, many)
+        reached = criterion.met_by(logits).view(-1, many)
         done = reached.any(1)
         state.findings.succeed(rows[done], (before + reached.long().argmax(1) + 1)[done])
-        return criterion.log_odds(logits).view(-1, many), reached
+        return log_odds(criterion, logits).view(-1, many), reached

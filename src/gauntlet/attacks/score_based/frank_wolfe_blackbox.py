@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gauntlet.attacks.fixed_budget.frank_wolfe import MomentumStart, averaged, frank_wolfe_step
 from gauntlet.attacks.geometry.norms import per_image
+from gauntlet.attacks.objectives import cross_entropy
 from gauntlet.attacks.score_based.base import IterativeScoreBasedAttack, ScoreBasedState
 from gauntlet.attacks.score_based.gradient_estimate import Directions, estimate_gradient
 from gauntlet.contracts import PROCEDURES
@@ -76,7 +77,7 @@ class FrankWolfeBlackBox(IterativeScoreBasedAttack):
         if not self.plateau_decay:
             return
         losses = memory["losses"][rows].roll(-1, 1)
-        losses[:, -1] = state.criterion.rows(rows).cross_entropy(logits)
+        losses[:, -1] = cross_entropy(state.criterion.rows(rows), logits)
         memory["losses"][rows] = losses
         decaying = memory["decaying"][rows]
         flat = losses[:, 0].isfinite() & (losses[:, -1] > _PLATEAU_SHARE * losses[:, 0])

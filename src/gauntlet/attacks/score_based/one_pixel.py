@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
-from gauntlet.attacks.minimum_norm.perturbations import changed_pixels, correctly_classified
+from gauntlet.attacks.criterion import unmet
+from gauntlet.attacks.geometry.sizes import changed_pixels
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
 from gauntlet.setting_types import PositiveInt
 
@@ -17,9 +18,9 @@ from gauntlet.setting_types import PositiveInt
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
 class OnePixel(Attack):
-    """Lower the true class's logit by differential evolution (best/1/bin).
+    """Lower the true class's logit, or raise the target's, by differential evolution (best/1/bin).
 
-    An image leaves as soon as its best candidate is misclassified. A candidate lists, for each pixel, row,
+    An image leaves as soon as its best candidate is a success. A candidate lists, for each pixel, row,
     column and channel values. The first generation is a Latin hypercube; a mutant is the best plus a random
     factor in [0.5, 1] times the difference of two others, its genes outside their bounds drawn anew; every
     gene of a trial comes from the mutant.
@@ -52,9 +53,9 @@ class OnePixel(Attack):
         return Cost(forward=2 + self.population * (self.generations + 1))
 
     @torch.no_grad()
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
-        """Evolve all images in lock-step; images that are fooled leave, images that stand stay clean."""
-        rows = correctly_classified(model, batch.images, batch.labels)
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
+        """Evolve all images in lock-step; images that succeed leave, the others stay clean."""
+        rows = unmet(model, batch)
         images = batch.images.clone()
         generations = torch.zeros_like(batch.labels)
         queries = torch.ones_like(batch.labels)
@@ -62,10 +63,10 @@ class OnePixel(Attack):
         people = self._latin_hypercube(len(rows), genes, batch)
         people, fitness = self._evaluate(model, batch, rows, people)
         queries[rows] += self.population
-        for generation in range(self.generations + 1):
+        for generation in range(self.generations + 1 if len(rows) else 0):
             best = people[torch.arange(len(rows), device=rows.device), fitness.argmin(1)]
             painted = self._paint(batch.images[rows], best[:, None])[:, 0]
-            fooled = model(painted).argmax(1) != batch.labels[rows]
+            fooled = batch.criterion.rows(rows).met_by(model(painted))
             images[rows[fooled]] = painted[fooled]
             generations[rows[fooled]] = generation
             rows, people, fitness, best = rows[~fooled], people[~fooled], fitness[~fooled], best[~fooled]
@@ -106,14 +107,17 @@ class OnePixel(Attack):
     def _evaluate(
         self, model: Classifier, batch: Batch, rows: Tensor, people: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the candidates with the logit of the true class under each, ``[B, population]``."""
+        """Return the candidates and what is lowered under each: the true logit, or minus the target's, ``[B, P]``."""
         values = people.new_empty(people.shape[:2])
+        criterion = batch.criterion.rows(rows)
         # A few images at a time: each brings a population.
-        for part in torch.arange(len(rows), device=rows.device).split(8):
+        for part in torch.arange(len(rows), device=rows.device).split(8) if len(rows) else ():
             painted = self._paint(batch.images[rows[part]], people[part])
             logits = model(painted.flatten(0, 1)).view(len(part), self.population, -1)
-            labels = batch.labels[rows[part], None, None].expand(-1, self.population, 1)
-            values[part] = logits.gather(2, labels).squeeze(2)
+            classes = criterion.classes[part, None, None].expand(-1, self.population, 1)
+            values[part] = logits.gather(2, classes).squeeze(2)
+        if criterion.targeted:
+            values = -values
         return people, values
 
     def _paint(self, images: Tensor, people: Tensor) -> Tensor:

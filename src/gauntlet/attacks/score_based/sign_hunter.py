@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.criterion import ObjectiveLoss
 from gauntlet.attacks.geometry.norms import project_onto_ball_and_box
+from gauntlet.attacks.objectives import ObjectiveLoss, objective
 from gauntlet.attacks.score_based.base import ScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
 
@@ -56,7 +56,7 @@ class SignHunter(ScoreBasedAttack):
             point = project_onto_ball_and_box(centre + self.eps * sign, clean, "linf", self.eps)
             logits = oracle.scores(point.view(-1, *shape[1:]), rows)
             criterion = state.criterion.rows(rows)
-            loss, reached = criterion.loss(logits, self.loss), criterion.reached_by(logits.argmax(1))
+            loss, reached = objective(criterion, logits, self.loss), criterion.met_by(logits)
             findings.iterations[rows] += 1
             kept = (loss < lowest) | reached
             lowest = torch.where(kept, loss, lowest)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.criterion import ObjectiveLoss
 from gauntlet.attacks.geometry.norms import project_onto_ball_and_box
+from gauntlet.attacks.objectives import ObjectiveLoss, objective
 from gauntlet.attacks.score_based.base import ScoreBasedAttack, ScoreBasedState
 from gauntlet.contracts import PROCEDURES
 from gauntlet.setting_types import Share
@@ -74,7 +74,7 @@ class Square(ScoreBasedAttack):
                 point = project_onto_ball_and_box(current + inside * colour, clean, "linf", self.eps)
             logits = oracle.scores(point, rows)
             criterion = state.criterion.rows(rows)
-            loss, reached = criterion.loss(logits, self.loss), criterion.reached_by(logits.argmax(1))
+            loss, reached = objective(criterion, logits, self.loss), criterion.met_by(logits)
             kept = (loss < lowest) | reached
             lowest = torch.where(kept, loss, lowest)
             current = torch.where(kept[:, None, None, None], point, current)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
-from gauntlet.attacks.minimum_norm.perturbations import correctly_classified
+from gauntlet.attacks.criterion import unmet
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
 from gauntlet.setting_types import PositiveInt
 
@@ -26,7 +26,7 @@ class Watermark(Attack):
     """Blend a white mark into the image at random places and opacities; keep the best of them.
 
     The network is asked for its scores only. An image leaves with the first marks that fool it; otherwise it
-    keeps the mark under which its true class leads by the least.
+    keeps the mark under which it is the nearest to success.
 
     Settings:
         cell: pixels per side of each of the mark's five by five cells.
@@ -54,26 +54,24 @@ class Watermark(Attack):
         return Cost(forward=self.budget + 2)
 
     @torch.no_grad()
-    def perturb(self, model: Classifier, batch: Batch) -> Perturbed:
+    def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Try marks on all images in lock-step."""
         images, queries = batch.images.clone(), torch.ones_like(batch.labels)
-        rows = correctly_classified(model, batch.images, batch.labels)
+        rows, criterion = unmet(model, batch), batch.criterion
         least = batch.images.new_full((len(batch),), torch.inf)
         for start in range(0, self.budget, self.at_once):
             if len(rows) == 0:
                 break
             count = min(self.at_once, self.budget - start)
             marked = self._marked(batch.images[rows], count, batch.generator)
-            labels = batch.labels[rows, None, None].expand(-1, count, 1)
-            logits = model(marked.flatten(0, 1)).unflatten(0, (len(rows), count))
-            lead = logits.gather(2, labels) - logits.scatter(2, labels, -torch.inf).amax(2, keepdim=True)
-            value, best = lead.squeeze(2).min(1)
+            margin = criterion.rows(rows.repeat_interleave(count)).margin(model(marked.flatten(0, 1)))
+            value, best = margin.unflatten(0, (len(rows), count)).min(1)
             queries[rows] += count
             better = value < least[rows]
             images[rows[better]] = marked[better, best[better]]
             least[rows[better]] = value[better]
-            rows = rows[value >= 0]
-        return Perturbed(images, queries - 1, queries, targets=None)
+            rows = rows[value >= -criterion.confidence]
+        return Perturbed(images, queries - 1, queries)
 
     def _marked(self, images: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """Put ``count`` marks on every image, each on a copy of its own: ``[N, count, C, H, W]``."""

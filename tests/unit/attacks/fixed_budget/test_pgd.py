@@ -9,9 +9,8 @@ from torch.nn import functional as F
 from gauntlet.attacks.fixed_budget.named_instances import NAMED_INSTANCES
 from gauntlet.attacks.fixed_budget.pgd import Pgd
 from gauntlet.attacks.geometry.norms import lengths
-from gauntlet.attacks.gradients import class_loss, loss_gradient
+from gauntlet.attacks.objectives import class_loss, loss_gradient
 from gauntlet.contracts import PROCEDURES
-from gauntlet.errors import ConfigurationError
 
 NORMS = ["linf", "l2", "l1"]
 ORDER = {"linf": float("inf"), "l2": 2, "l1": 1}
@@ -70,28 +69,24 @@ def test_pgd_raises_the_loss_and_more_steps_raise_it_further(norm, cnn, random_b
     assert loss[2].mean() >= loss[1].mean()
 
 
-@pytest.mark.parametrize("target", ["chosen", "least_likely"])
+@pytest.mark.parametrize("target", ["samples", "least_likely"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_targeted_attack_lowers_the_loss_of_its_target(target, norm, cnn, random_batch):
     eps = {"linf": 0.05, "l2": 0.5, "l1": 5.0}[norm]
-    batch = random_batch(32)
+    batch = random_batch(32, targeted=True)
     logits = cnn(batch.images)
-    aim = batch.targets if target == "chosen" else logits.argmin(1)
+    aim = batch.targets if target == "samples" else logits.argmin(1)
     found = Pgd(norm=norm, eps=eps, steps=5, target=target).run(cnn, batch)
     after = F.cross_entropy(cnn(found.images), aim, reduction="none")
     assert (after < F.cross_entropy(logits, aim, reduction="none")).all()
     assert torch.equal(found.columns["success"], found.columns["prediction"] == aim)
 
 
-def test_untargeted_attack_on_samples_with_targets_succeeds_by_misclassification(cnn, random_batch):
-    found = Pgd(norm="linf", eps=0.2).run(cnn, batch := random_batch(32))
+def test_an_attack_told_to_ignore_targets_succeeds_by_misclassification(cnn, random_batch):
+    attack = Pgd(norm="linf", eps=0.2, target="none")
+    found = attack.run(cnn, batch := random_batch(32, targeted=True))
     assert torch.equal(found.columns["success"], found.columns["prediction"] != batch.labels)
-
-
-def test_chosen_target_without_targets_is_refused(cnn, random_batch):
-    batch = replace(random_batch(), targets=None)
-    with pytest.raises(ConfigurationError, match="targets"):
-        Pgd(norm="linf", eps=0.2, target="chosen").run(cnn, batch)
+    assert torch.equal(found.images, attack.run(cnn, random_batch(32)).images)
 
 
 @pytest.mark.parametrize("start", ["uniform", "gaussian", "gaussian_sign"])

@@ -95,3 +95,11 @@ def test_noise_repeats_with_the_seed_and_asks_no_gradient(kind, cnn, random_batc
     assert not torch.equal(first.images, other.images)
     assert first.columns["queries"].tolist() == [0] * 6
     assert attack.cost.backward == 0
+
+
+def test_on_samples_with_targets_noise_succeeds_only_where_the_target_is_predicted(cnn, random_batch):
+    batch = random_batch(64, targeted=True)
+    found = ReferenceNoise(kind="boundary", norm="linf", eps=0.3).run(cnn, batch).columns
+    missed = (found["prediction"] != batch.labels) & (found["prediction"] != batch.targets)
+    assert missed.any()
+    assert torch.equal(found["success"], found["prediction"] == batch.targets)

@@ -16,7 +16,7 @@ from gauntlet.attacks.geometry.proximal import (
     prox_pixel_l0,
     prox_pixel_l0_exact,
 )
-from gauntlet.attacks.minimum_norm.perturbations import perturbation_sizes
+from gauntlet.attacks.geometry.sizes import perturbation_sizes
 
 X = torch.tensor([3.0, 1.0, -2.0]).view(1, 1, 1, 3)
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from gauntlet.attacks.minimum_norm.perturbations import perturbation_sizes
+from gauntlet.attacks.geometry.sizes import perturbation_sizes
 from gauntlet.attacks.minimum_norm.primal_dual import PDGD, PDPGD
 from gauntlet.contracts import PROCEDURES
 

@@ -10,6 +10,7 @@ from gauntlet.attacks.score_based.nattack import NAttack
 from gauntlet.attacks.score_based.nes import NES
 from gauntlet.attacks.score_based.sign_hunter import SignHunter
 from gauntlet.attacks.score_based.square import Square, square_side
+from gauntlet.contracts import Criterion
 
 
 @pytest.mark.parametrize(
@@ -137,18 +138,13 @@ def test_frank_wolfe_decays_its_step_once_the_loss_is_flat(affine_problem):
     memory = {"losses": torch.full((2, 5), torch.inf), "decaying": torch.zeros(2)}
     rows = torch.arange(2)
 
-    class Losses:
-        def rows(self, rows):
-            return self
-
-        def cross_entropy(self, logits):
-            return logits[:, 0]
-
     class State:
-        criterion = Losses()
+        criterion = Criterion(torch.zeros(2, dtype=torch.int64), targeted=True)
 
     for step in range(8):
-        logits = torch.tensor([[1.0], [0.5**step]])
+        losses = torch.tensor([1.0, 0.5**step])
+        # The cross-entropy of class 0 is softplus(other logit - its own).
+        logits = torch.stack([torch.zeros(2), losses.expm1().log()], 1)
         attack.learn(State(), memory, rows, logits)
     assert memory["decaying"].tolist() == [4.0, 0.0]
 

@@ -192,7 +192,7 @@ def _pictured(result: EvaluationResult) -> EvaluationResult:
     """Give an evaluation the columns, settings and images that the pictures need."""
     frame, settings = result.frame, result.specification["procedures"]
     shown = {radius: procedure(radius, "16") for radius in ("linf", "l2-volume", "l1-volume")}
-    settings["targeted"] = {"norm": "linf", "eps": 0.02, "target": "chosen"}
+    settings["targeted"] = {"norm": "linf", "eps": 0.02, "target": "samples"}
     for name in shown.values():
         settings[name]["target"] = "none"
     for column, values in {

@@ -65,7 +65,7 @@ def _before_and_after(
         "index": int(clean["index"][row]),
         "true_class": classes[true],
         "adversarial_class": classes[predicted],
-        "target_class": classes[int(attacked["target"][row])] if settings["target"] == "chosen" else "",
+        "target_class": classes[int(attacked["target"][row])] if settings["target"] == "samples" else "",
         "norm": settings["norm"],
         "eps": settings["eps"],
         "clean_confidence": 100 * clean["confidence"][row],

@@ -67,7 +67,7 @@ def table_2_1(inputs: ArtefactInputs) -> Table:
         "gaussian": "N(0, sigma²)",
         "gaussian_sign": "sign of a Gaussian",
     }
-    aims = {"none": "none", "chosen": "chosen", "least_likely": "least likely class"}
+    aims = {"none": "none", "samples": "chosen", "least_likely": "least likely class"}
     rows = [
         {
             "name": name,
