@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gauntlet.errors import DataError
+import gauntlet
+from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
 from gauntlet.models import build_model, forward_flops, load_model, parameter_count, save_weights
 from gauntlet.runtime.files import write_json
 
@@ -95,3 +96,30 @@ def test_flops_of_a_linear_model_are_twice_its_weights():
 def test_flops_agree_with_the_multiply_adds_that_the_works_state(architecture, shape, classes, giga_macs):
     flops = forward_flops(specification(architecture, shape=shape, classes=classes))
     assert flops / 2e9 == pytest.approx(giga_macs, rel=0.02)
+
+
+def test_a_model_loads_by_its_name_or_folder_and_is_the_same(load_toy, tmp_path):
+    origin = load_toy().origins["toy-4"]
+    written = specification(LINEAR)
+    folder = tmp_path / "results" / "demo" / "models" / origin
+    folder.mkdir(parents=True)
+    save_weights(build_model(written), folder)
+    write_json(folder / "manifest.json", {"specification": written})
+    (tmp_path / "config").symlink_to(tmp_path)
+    image = torch.rand(2, 3, 8, 8)
+    by_name = gauntlet.load_model("toy-4", "demo", config=tmp_path / "config")
+    assert torch.equal(by_name(image), gauntlet.load_model(folder)(image))
+
+
+def test_a_model_that_is_not_made_yet_comes_with_the_command_that_makes_it(load_toy, tmp_path):
+    load_toy()
+    with pytest.raises(
+        ResourceUnavailable, match=r"snakemake .* results/demo/models/toy-8/weights\.safetensors"
+    ):
+        gauntlet.load_model("toy-8", config=tmp_path)
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_names(load_toy, tmp_path):
+    load_toy()
+    with pytest.raises(ConfigurationError, match="did you mean toy-4"):
+        gauntlet.load_model("toy-44", config=tmp_path)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gauntlet.attacks.criterion import recheck_adversarial, unmet
 from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_entries, changed_pixels
-from gauntlet.contracts import Batch, Classifier, Outcome, Procedure, ThreatModel
+from gauntlet.contracts import Batch, Classifier, LabelledImages, Outcome, Procedure, ThreatModel
 from gauntlet.setting_types import Norm, Radius
 
 
@@ -56,6 +56,35 @@ class Attack(Procedure):
         if len(batch) == 0:
             return Perturbed(batch.images, batch.labels, batch.labels)
         return self.find(model, self.aim(model, batch))
+
+    def __call__(
+        self,
+        model: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        targets: Tensor | None = None,
+        confidence: float = 0.0,
+        references: LabelledImages | None = None,
+        seed: int = 0,
+    ) -> Outcome:
+        """Attack images of any origin.
+
+        Args:
+            model: from images in [0, 1] to logits, in eval mode.
+            images: float32 ``[N, C, H, W]`` in [0, 1].
+            labels: true classes ``[N]``.
+            targets: classes to reach, ``[N]``; by default any wrong class is a success.
+            confidence: by how much the logit of a class that counts must exceed all that do not.
+            references: training images, for attacks that start from images of other classes.
+            seed: of everything random.
+
+        Returns:
+            Columns with one value per image (``success``, ``prediction``, distances, ...) and the perturbed images.
+        """
+        generator = torch.Generator(images.device).manual_seed(seed)
+        indices = torch.arange(len(images), device=images.device)
+        return self.run(model, Batch(images, labels, indices, generator, targets, references, confidence))
 
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Perturb the batch and record the columns that all attacks share."""

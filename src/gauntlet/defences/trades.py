@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.geometry.norms import project_onto_ball_and_box
+from gauntlet.attacks.fixed_budget.pgd import projected_ascent
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 from gauntlet.setting_types import Number, PositiveInt, Radius
 
@@ -57,15 +57,16 @@ class Trades(Defence):
         with torch.no_grad():
             answer = model(clean)
         noise = torch.randn(clean.shape, generator=batch.generator, device=clean.device, dtype=clean.dtype)
-        images = clean + self.start_scale * noise
-        for _ in range(self.steps):
+
+        def gradient(images: Tensor) -> Tensor:
             leaf = images.detach().requires_grad_()
             with torch.enable_grad():
-                divergence = divergence_between(answer, model(leaf))
-                (gradient,) = torch.autograd.grad(divergence, leaf)
-            moved = leaf.detach() + self.step_size * gradient.sign()
-            images = project_onto_ball_and_box(moved, clean, "linf", self.eps)
-        return images.detach()
+                return torch.autograd.grad(divergence_between(answer, model(leaf)), leaf)[0]
+
+        start = clean + self.start_scale * noise
+        return projected_ascent(
+            gradient, start, clean, norm="linf", eps=self.eps, step_size=self.step_size, steps=self.steps
+        )
 
     @property
     def cost(self) -> Cost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,6 +17,34 @@ from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
 from gauntlet.setting_types import Norm, PositiveInt, Radius
 
 RandomStart = Literal["none", "uniform", "gaussian", "gaussian_sign"]
+
+
+def projected_ascent(
+    gradient: Callable[[Tensor], Tensor],
+    start: Tensor,
+    clean: Tensor,
+    *,
+    norm: Norm,
+    eps: float,
+    step_size: float,
+    steps: int,
+) -> Tensor:
+    """Step along the unit gradient, each time back onto the ball and the box; return the last iterate.
+
+    Args:
+        gradient: maps iterates ``[N, C, H, W]`` to the gradients that are climbed.
+        start: first iterates.
+        clean: centers of the balls.
+        norm: of the balls and of the unit gradients.
+        eps: radius.
+        step_size: length of a step; a negative one descends.
+        steps: number of steps.
+    """
+    images = start
+    for _ in range(steps):
+        images = torch.add(images, unit_gradient(gradient(images), norm), alpha=step_size)
+        images = project_onto_ball_and_box(images, clean, norm, eps)
+    return images
 
 
 @PROCEDURES.register
@@ -65,15 +94,17 @@ class Pgd(FixedBudgetAttack):
 
     def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the iterate after the last step."""
-        clean, criterion = batch.images, batch.criterion
+        criterion = batch.criterion
         step = self.step_size or self.eps / self.steps
-        if criterion.targeted:
-            step = -step
-        images = self._start(batch)
-        for _ in range(self.steps):
-            direction = unit_gradient(loss_gradient(model, images, criterion.classes, self.loss), self.norm)
-            images = torch.add(images, direction, alpha=step)
-            images = project_onto_ball_and_box(images, clean, self.norm, self.eps)
+        images = projected_ascent(
+            lambda points: loss_gradient(model, points, criterion.classes, self.loss),
+            self._start(batch),
+            batch.images,
+            norm=self.norm,
+            eps=self.eps,
+            step_size=-step if criterion.targeted else step,
+            steps=self.steps,
+        )
         iterations = torch.full_like(batch.labels, self.steps)
         queries = iterations + (self.target == "least_likely")
         return Perturbed(images, iterations, queries)
