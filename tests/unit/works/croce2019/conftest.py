@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from gauntlet.configuration import load_catalogue
+
+CONFIG = Path(__file__).parents[4] / "config"
+
 Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
-RESTARTS = {"PGD-1": 1, "PGD-1k": 10, "PGD-10k": 100}
+RESTARTS = {"PGD-1": 1, "PGD-1k": 1000, "PGD-10k": 10_000}
 PROCEDURES = {"CW-10k": "cw-10k", "CW-100k": "cw-100k", "DF": "deepfool", "ours": "lra"}
-ATTACKS = {
-    **{name: {"restarts": number} for name, number in RESTARTS.items()},
-    **{name: {"procedure": procedure} for name, procedure in PROCEDURES.items()},
-}
-SIX = {name: how for name, how in ATTACKS.items() if name != "PGD-1k"}
-PROVABLE = {name: how for name, how in ATTACKS.items() if name != "PGD-1"}
-LARGE = {name: ATTACKS[name] for name in ("PGD-1k", "DF", "ours")}
-RADII = (1.0, 1.5, 2.0, 2.5, 3.0)
 
 # The factor by which an attack overestimates the distance, by evaluation; what is missing is "all".
 USUAL = {"PGD-1": 1.3, "PGD-10k": 1.18, "CW-10k": 1.1, "CW-100k": 1.1, "DF": 1.5, "ours": 1.0}
@@ -41,6 +39,13 @@ SPECIAL: dict[str, dict[str, float]] = {
     "large-linf-at": {"PGD-1k": 1.0},
 }  # fmt: skip
 LEVELS = {"mnist-plain": 1.2, "mnist-l2-at": 2.2, "mnist-linf-at": 1.4}
+
+
+@cache
+def radii_of(name: str) -> list[float]:
+    """Return the radii that PGD is run at in an evaluation, as configured."""
+    entry = load_catalogue(CONFIG, {"scale": "full", "works": "croce2019"}).evaluation("croce2019", name)
+    return [float(each["eps"]) for each in entry.procedures.values() if each["name"] == "pgd_with_restarts"]
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,16 @@ class World:
         if name.startswith("path"):
             return {"path": {"name": "linear_region_path"}}, [self._path()]
         position = (np.arange(self.images) + 0.5) / self.images
-        distance = self.levels.get(name, 1.3) * (0.3 + 2.4 * position)
+        radii = radii_of(name)
+        # Radii of GTS and CIFAR-10 are smaller than those of MNIST; so are distances.
+        scale = 1 if radii[-1] > 2 else radii[-1] / 3
+        distance = scale * self.levels.get(name, 1.3) * (0.3 + 2.4 * position)
         factors = {**USUAL, **self.factors.get(name, {})}
         factors.setdefault("PGD-1k", factors["PGD-10k"])
-        common = {"index": np.arange(self.images), "label": 0, "correct": True}
+        common = {"index": np.arange(self.images), "label": 0, "target": -1, "correct": True}
         settings: dict[str, Any] = {}
         rows = []
-        for eps in RADII:
+        for eps in radii:
             key = f"pgd-{eps}"
             restart = np.full(self.images, -1)
             for attack in sorted(RESTARTS, key=lambda each: -RESTARTS[each]):
@@ -115,9 +123,14 @@ class World:
             final = self.finals.get(f"{name}/{key}", 1.0) * (0.8 + 0.4 * position)
             behind = self.early.get(key, 0.1)
             excess = {0: 1.0, 1: behind + 0.3, 5: behind, 15: self.early.get("late", 0.01), 50: 0.0}
-            settings[key] = {"name": "linear_region", "checkpoints": numbers}
+            settings[key] = {
+                "name": "linear_region",
+                "checkpoints": numbers,
+                "sampling": "uniform" if key == "q-0.5" else "biased",
+            }
             columns = {f"l2_after_{number}": final * (1 + excess[number]) for number in numbers}
-            rows.append(pd.DataFrame({"procedure": key, "index": np.arange(40), "correct": True, **columns}))
+            common = {"index": np.arange(40), "target": -1, "correct": True}
+            rows.append(pd.DataFrame({"procedure": key, **common, **columns}))
         return settings, rows
 
     def _path(self) -> pd.DataFrame:
@@ -128,7 +141,7 @@ class World:
             columns |= {f"first_{number}": np.full(6, 1), f"second_{number}": np.full(6, 0)}
         columns |= dict.fromkeys(("start_margin", "solution_margin", "violation"), np.zeros(6))
         return pd.DataFrame(
-            {"procedure": "path", "index": np.arange(6), "label": 0, "correct": True, **columns}
+            {"procedure": "path", "index": np.arange(6), "label": 0, "target": -1, "correct": True, **columns}
         )
 
     def evaluation(self, name: str) -> Written:
@@ -149,9 +162,3 @@ class World:
 def world() -> World:
     """The world in which the claims hold."""
     return World()
-
-
-@pytest.fixture
-def columns() -> dict[str, dict[str, dict[str, Any]]]:
-    """The attacks of Tables 1 to 4, 5 and 6, and 7."""
-    return {"six": SIX, "provable": PROVABLE, "large": LARGE}

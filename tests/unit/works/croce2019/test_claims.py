@@ -4,119 +4,105 @@ from __future__ import annotations
 
 import pytest
 
-from gauntlet.works.croce2019 import claims, claims_search
+from gauntlet.works.croce2019.linear_regions import claims, claims_search
 
-MODELS = tuple(
-    f"{data}-{kind}" for data in ("mnist", "gts", "cifar") for kind in ("plain", "l2-at", "linf-at")
-)
-PROVABLE_KINDS = ("linf-mmr-at", "linf-kw", "l2-mmr-at", "l2-kw")
-SETS = {"mnist": "MNIST", "gts": "GTS", "cifar": "CIFAR-10"}
-PROVABLE_MNIST = tuple(f"provable-mnist-{kind}" for kind in PROVABLE_KINDS)
-PROVABLE_CIFAR = tuple(f"provable-cifar-{kind}" for kind in PROVABLE_KINDS)
 EQUAL = {"PGD-1": 1.0, "PGD-1k": 1.0, "PGD-10k": 1.0, "CW-10k": 1.0, "CW-100k": 1.0, "DF": 1.0}
 ALL_WEAK = {name: 4.0 for name in EQUAL if name != "PGD-1k"}
 WEAK_HERE = {"ours": 5.0}
+GTS = ("gts-plain", "gts-l2-at", "gts-linf-at")
+PROVABLE_MNIST = tuple(f"provable-mnist-{kind}" for kind in ("linf-mmr-at", "linf-kw", "l2-mmr-at", "l2-kw"))
 
-THREE_SETS = {
-    "c1": ({}, {"factors": {"gts-plain": WEAK_HERE}}),
-    "c2": ({"near": 0.01}, {"factors": {"gts-plain": WEAK_HERE}}),
-    "c3": ({"much": 0.2, "little": 0.3}, {"factors": {"gts-plain": WEAK_HERE}}),
-    "c4": ({}, {"factors": {"mnist-linf-at": WEAK_HERE}}),
-    "c5": ({"slightly": 0.3}, {"levels": {"mnist-linf-at": 4.0}}),
-    "c7": ({}, {"factors": {"mnist-l2-at": {"PGD-10k": 1.4}}}),
-    "c8": ({}, {"factors": {"gts-plain": WEAK_HERE}}),
-    "c9": ({}, {"factors": dict.fromkeys(("gts-plain", "gts-l2-at", "gts-linf-at"), EQUAL)}),
-    "c10": ({"little": 0.05}, {"factors": {"cifar-plain": WEAK_HERE}}),
-    "c11": ({"much": 0.05}, {"factors": {"cifar-l2-at": EQUAL}}),
-    "c12": ({}, {"factors": {"gts-plain": EQUAL, "gts-l2-at": EQUAL, "gts-linf-at": {**EQUAL, "ours": 2.0}}}),
-    "c18": ({}, {"factors": {"mnist-linf-at": EQUAL}}),
-    "c19": ({"little": 0.05}, {"factors": {"gts-plain": {"CW-10k": 2.0}}}),
-    "c26": ({}, {"factors": {"mnist-linf-at": EQUAL, "mnist-plain": ALL_WEAK}}),
-    "c27": ({}, {"levels": {"cifar-l2-at": 5.0, "cifar-linf-at": 5.0}}),
-}  # fmt: skip
-OTHERS = {
-    "c13": (PROVABLE_MNIST, "provable", {}, {"factors": {PROVABLE_MNIST[2]: WEAK_HERE}}),
-    "c14": (PROVABLE_CIFAR, "provable", {}, {"factors": {PROVABLE_CIFAR[2]: WEAK_HERE}}),
-    "c15": (PROVABLE_MNIST, "provable", {"much": 0.05}, {"factors": dict.fromkeys(PROVABLE_MNIST, EQUAL)}),
-    "c16": (PROVABLE_MNIST, "provable", {"much": 0.1}, {"factors": {PROVABLE_MNIST[1]: EQUAL}}),
-    "c17": (
-        ("large-plain", "large-linf-at"),
-        "large",
-        {"near": 0.05},
-        {"factors": {"large-plain": {"PGD-1k": 3.0}}},
+# By claim: settings, what makes the world true, what makes it false.
+CASES = {
+    "linear-regions-have-the-smallest-largest-gap": ({}, {}, {"factors": {"gts-plain": WEAK_HERE}}),
+    "linear-regions-have-the-smallest-mean-gap": ({}, {}, {"factors": {"gts-plain": WEAK_HERE}}),
+    "only-linear-regions-never-overestimate-by-much": (
+        {"much": 0.2, "little": 0.3}, {}, {"factors": {"gts-plain": WEAK_HERE}}
     ),
-    "c23": (("cifar-plain",), "six", {}, {"passes": {"cw-100k": 1e6}}),
-}
-SEARCH = {
-    "c20": ({"alike": 0.1}, {"early": {"q-1.0": 0.5}}),
-    "c21": ({"alike": 0.1, "few": 15}, {"finals": {"sweeps-mnist/gamma-5": 1.5}}),
-    "c22": ({"alike": 0.1}, {"finals": {"sweeps-gts/q-0.9": 1.5}}),
-}
+    "linear-regions-win-everywhere-against-linf-training": (
+        {}, {}, {"factors": {"mnist-linf-at": WEAK_HERE}}
+    ),
+    "linf-training-adds-little-l2-robustness": (
+        {"slightly": 0.3}, {}, {"levels": {"mnist-linf-at": 4.0}}
+    ),
+    "linear-regions-beat-eleven-attacks-of-the-literature": (
+        {}, {"levels": {"mnist-linf-at": 0.7}}, {"levels": {"mnist-linf-at": 3.0}}
+    ),
+    "restarted-pgd-is-stronger-on-the-l2-trained-mnist-model": (
+        {}, {}, {"factors": {"mnist-l2-at": {"PGD-10k": 1.4}}}
+    ),
+    "linear-regions-are-best-or-tied-on-gts": ({}, {}, {"factors": {"gts-plain": WEAK_HERE}}),
+    "linear-regions-gain-two-points-on-gts": ({}, {}, {"factors": dict.fromkeys(GTS, EQUAL)}),
+    "linear-regions-are-close-to-the-best-on-cifar-10": (
+        {"little": 0.05}, {}, {"factors": {"cifar-plain": WEAK_HERE}}
+    ),
+    "pgd-is-poor-at-large-radii-on-the-l2-trained-cifar-10-model": (
+        {"much": 0.05}, {}, {"factors": {"cifar-l2-at": EQUAL}}
+    ),
+    "deepfool-has-the-largest-mean-gap": (
+        {}, {}, {"factors": {"gts-plain": EQUAL, "gts-l2-at": EQUAL, "gts-linf-at": {**EQUAL, "ours": 2.0}}}
+    ),
+    "linear-regions-are-best-on-provable-mnist-models": (
+        {}, {}, {"factors": {PROVABLE_MNIST[2]: WEAK_HERE}}
+    ),
+    "linear-regions-are-best-or-tied-on-provable-cifar-10-models": (
+        {}, {}, {"factors": {"provable-cifar-l2-mmr-at": WEAK_HERE}}
+    ),
+    "linear-regions-gain-most-on-a-provable-model": (
+        {"much": 0.05}, {}, {"factors": dict.fromkeys(PROVABLE_MNIST, EQUAL)}
+    ),
+    "cw-fails-on-the-linf-kw-model": ({"much": 0.1}, {}, {"factors": {PROVABLE_MNIST[1]: EQUAL}}),
+    "linear-regions-equal-pgd-on-large-models": (
+        {"near": 0.05}, {}, {"factors": {"large-plain": {"PGD-1k": 3.0}}}
+    ),
+    "restarts-help-most-on-the-linf-trained-mnist-model": ({}, {}, {"factors": {"mnist-linf-at": EQUAL}}),
+    "more-iterations-give-cw-nothing": (
+        {"little": 0.05}, {}, {"factors": {"gts-plain": {"CW-10k": 2.0}}}
+    ),
+    "the-bias-q-hardly-matters": ({}, {}, {"early": {"q-1.0": 0.5}}),
+    "only-gamma-1-on-mnist-is-worse": ({}, {}, {"finals": {"sweeps-mnist/gamma-5": 1.5}}),
+    "q-and-gamma-reach-the-same-statistics": ({}, {}, {"finals": {"sweeps-gts/q-0.9": 1.5}}),
+    "attacks-rank-by-cost-as-in-the-text": (
+        {}, {"passes": {"pgd-0.1": 900}}, {"passes": {"pgd-0.1": 900, "cw-100k": 1e6}}
+    ),
+    "linear-regions-are-large": ({}, {}, {"within": 0.99}),
+    "gradients-mislead-most-against-linf-training": (
+        {}, {}, {"factors": {"mnist-linf-at": EQUAL, "mnist-plain": ALL_WEAK}}
+    ),
+    "cifar-10-models-are-less-robust-than-mnist-models": (
+        {}, {}, {"levels": {"cifar-l2-at": 9.0, "cifar-linf-at": 9.0}}
+    ),
+}  # fmt: skip
 
 
-def verdicts(check, world, change, evaluations, inputs, names, settings, **parts):
-    """Check a claim in a world and in the changed world."""
-    for each in (world, world.but(**change)):
-        yield check(inputs(settings=settings, evaluations=evaluations(each, *names), **parts))
+def check_of(name):
+    function = name.replace("-", "_")
+    return getattr(claims, function, None) or getattr(claims_search, function)
 
 
-@pytest.mark.parametrize("name", THREE_SETS)
-def test_a_claim_about_the_three_data_sets_follows_the_data(name, world, columns, evaluations, inputs):
-    settings, change = THREE_SETS[name]
-    world = world.but(levels={"cifar-l2-at": 1.2, "cifar-linf-at": 1.0})
-    settings = {"attacks": columns["six"], "datasets": SETS, **settings}
-    held, broken = verdicts(getattr(claims, name), world, change, evaluations, inputs, MODELS, settings)
-    assert held.decision == "supported", held.reason
-    assert broken.decision == "contradicted", broken.reason
+@pytest.mark.parametrize("name", CASES)
+def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(name, world, inputs_of):
+    settings, true, false = CASES[name]
+    for change, decision in ((true, "supported"), (false, "contradicted")):
+        verdict = check_of(name)(inputs_of(name, world.but(**change), scale="full", **settings))
+        assert verdict.decision == decision, verdict.reason
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_a_claim_about_other_models_follows_the_data(name, world, columns, evaluations, inputs):
-    names, attacks, settings, change = OTHERS[name]
-    dataset = "MNIST" if names == PROVABLE_MNIST else "CIFAR-10"
-    prefix = names[0].rsplit("-linf-mmr-at", 1)[0] if "provable" in names[0] else names[0].split("-")[0]
-    settings = {"attacks": columns[attacks], "datasets": {prefix: dataset}, **settings}
-    held, broken = verdicts(getattr(claims, name), world, change, evaluations, inputs, names, settings)
-    assert held.decision == "supported", held.reason
-    assert broken.decision == "contradicted", broken.reason
-
-
-@pytest.mark.parametrize("name", SEARCH)
-def test_a_claim_about_the_search_follows_the_data(name, world, columns, evaluations, inputs):
-    settings, change = SEARCH[name]
-    names = ("sweeps-mnist", "sweeps-gts")
-    check = getattr(claims_search, name)
-    held, broken = verdicts(check, world, change, evaluations, inputs, names, settings)
-    assert held.decision == "supported", held.reason
-    assert broken.decision == "contradicted", broken.reason
-
-
-def test_large_regions_hold_points_far_from_the_start(world, evaluations, inputs):
-    settings, names = {"share": 0.1, "tolerance": 0.01}, ("path-gts-plain", "path-gts-l2-at")
-    held, broken = verdicts(claims_search.c24, world, {"within": 0.99}, evaluations, inputs, names, settings)
-    assert held.decision == "supported", held.reason
-    assert broken.decision == "contradicted", broken.reason
-
-
-def test_the_literature_is_beaten_or_not(world, columns, evaluations, inputs, published):
-    settings = {"attacks": columns["six"], "datasets": SETS}
-    held, broken = verdicts(
-        claims.c6, world.but(levels={"mnist-linf-at": 0.7}), {"levels": {"mnist-linf-at": 3.0}}, evaluations, inputs,
-        ("mnist-linf-at",), settings, published=published("text_numbers.csv"),
-    )  # fmt: skip
-    assert held.decision == "supported", held.reason
-    assert broken.decision == "contradicted", broken.reason
-
-
-def test_a_rise_with_the_radius_contradicts(world, columns, evaluations, inputs):
-    settings = {"attacks": columns["six"], "datasets": SETS}
-    names = ("mnist-plain",)
-    results = evaluations(world, *names)
-    assert claims.c28(inputs(settings=settings, evaluations=results)).decision == "supported"
-    frame = results["mnist-plain"].frame
+def test_a_rise_with_the_radius_contradicts(world, inputs_of):
+    name = "robust-accuracy-never-rises-with-the-radius"
+    inputs = inputs_of(name, world, scale="full")
+    assert check_of(name)(inputs).decision == "supported"
+    inputs = inputs_of(name, world, scale="full")
+    frame = inputs.results.tables["mnist-plain"].frame
     frame.loc[frame["procedure"] == "pgd-2.5", "restart"] = -1
-    assert claims.c28(inputs(settings=settings, evaluations=results)).decision == "contradicted"
+    assert check_of(name)(inputs).decision == "contradicted"
 
 
-def test_the_predecessor_is_not_here(inputs):
-    assert claims.c25(inputs()).decision == "not testable"
+def test_the_predecessor_is_not_here(world, inputs_of):
+    name = "the-solver-is-faster-than-its-predecessor"
+    assert check_of(name)(inputs_of(name, world)).decision == "not testable"
+
+
+def test_every_claim_of_the_work_is_tested(catalogues):
+    others = {"robust-accuracy-never-rises-with-the-radius", "the-solver-is-faster-than-its-predecessor"}
+    assert set(catalogues("demo").works["croce2019"].content.claims) == set(CASES) | others

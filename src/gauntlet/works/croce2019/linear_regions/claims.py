@@ -1,386 +1,328 @@
 """Claims about robust accuracies (croce2019, sections 5.1 to 5.4).
 
-Every check says in its docstring what counts as support. Where it compares several settings at once, images are
-resampled, the same for all settings of a data set.
+Where a check compares several settings at once, images are resampled, the same for all settings of a data set.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 
 import numpy as np
 
-from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, equals, not_testable
-from gauntlet.reporting.inputs import ArtefactInputs
-from gauntlet.reporting.resampling import bootstrap, holds_in_resamples
-from gauntlet.reporting.statistics import Interval, paired_share_difference, share, share_difference
-from gauntlet.works.croce2019.linear_regions.accuracies import OURS, Attacked, attacked_models, named
-from gauntlet.works.croce2019.linear_regions.summary import gaps
+from gauntlet.analysis.bootstrap import bootstrap
+from gauntlet.analysis.comparisons import SAME, holds, lowest
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.intervals import Interval, paired_share_difference, share, share_difference
+from gauntlet.analysis.robustness import radii, robust_at
+from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, equals, not_testable
+from gauntlet.works.croce2019.linear_regions.robust_accuracy import (
+    OURS,
+    Standing,
+    attacked,
+    gap_statistics,
+    standing,
+)
 
 SETS = ("MNIST", "GTS", "CIFAR-10")
-SAME = 1e-9
-"""Accuracies closer than this are equal."""
 
 
-def standing_of(models: list[Attacked]) -> np.ndarray:
-    """Return what withstands, for all settings of models of one data set, ``[N, settings, attacks]``."""
-    return np.concatenate([model.standing() for model in models], 1)
+def linear_regions_have_the_smallest_largest_gap(inputs: ArtefactInputs) -> Verdict:
+    """On every data set the largest gap of the linear region attack is smaller than every competitor's."""
+    return all_of(*(_smallest_gap(inputs, data, "max") for data in SETS))
 
 
-def _columns(models: list[Attacked]) -> list[str]:
-    return list(models[0].attacks)
-
-
-def _ours_and_others(models: list[Attacked]) -> tuple[int, list[int]]:
-    names = _columns(models)
-    ours = names.index(OURS)
-    return ours, [number for number in range(len(names)) if number != ours]
-
-
-def _advantage(models: list[Attacked]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what computes, per setting, the best competitor's robust accuracy minus ours."""
-    ours, others = _ours_and_others(models)
-
-    def advantage(standing: np.ndarray) -> np.ndarray:
-        accuracy = standing.mean(0)
-        difference: np.ndarray = accuracy[:, others].min(1) - accuracy[:, ours]
-        return difference
-
-    return advantage
-
-
-def _gap_statistic(summary: str) -> Callable[[np.ndarray], np.ndarray]:
-    def statistic(standing: np.ndarray) -> np.ndarray:
-        behind = gaps(standing.mean(0))
-        reduced: np.ndarray = behind.mean(0) if summary == "mean" else behind.max(0)
-        return reduced
-
-    return statistic
-
-
-def c1(inputs: ArtefactInputs) -> Verdict:
-    """C1: on every data set the largest gap of the linear region attack is smaller than every competitor's."""
-    return all_of(*(_smallest_gap(inputs, dataset, "max") for dataset in SETS))
-
-
-def c2(inputs: ArtefactInputs) -> Verdict:
-    """C2: its mean gap is the smallest on MNIST and GTS, and within ``near`` of the smallest on CIFAR-10."""
-    models = named(attacked_models(inputs), "CIFAR-10")
-    ours, _ = _ours_and_others(models)
-    estimate = bootstrap(
-        lambda standing: (mean := _gap_statistic("mean")(standing))[ours] - mean.min(), standing_of(models)
-    )
+def linear_regions_have_the_smallest_mean_gap(inputs: ArtefactInputs) -> Verdict:
+    """Its mean gap is the smallest on MNIST and GTS, and within 0.01 of the smallest on CIFAR-10."""
+    found = standing(inputs, data="CIFAR-10")
+    excess = bootstrap(lambda r: (mean := gap_statistics(r)[0])[found.ours] - mean.min(), found.robust)
     return all_of(
         _smallest_gap(inputs, "MNIST", "mean"),
         _smallest_gap(inputs, "GTS", "mean"),
-        at_most("CIFAR-10, mean gap above the smallest", *estimate.ends, bound=inputs.settings["near"]),
+        at_most("CIFAR-10, mean gap above the smallest", excess.interval(), inputs.settings["near"]),
     )
 
 
-def _smallest_gap(inputs: ArtefactInputs, dataset: str, summary: str) -> Verdict:
-    models = named(attacked_models(inputs), dataset)
-    ours, others = _ours_and_others(models)
-    estimate = bootstrap(_gap_statistic(summary), standing_of(models))
-    return holds_in_resamples(
-        f"{dataset}, {summary} gap {estimate.value[ours]:.3f} below the others' "
-        f"{estimate.value[others].min():.3f}",
-        estimate,
-        lambda gap: gap[ours] < gap[others].min(),
+def _smallest_gap(inputs: ArtefactInputs, data: str, summary: str) -> Verdict:
+    found = standing(inputs, data=data)
+    estimate = bootstrap(lambda r: gap_statistics(r)[("mean", "max").index(summary)], found.robust)
+    return lowest(f"{data}, {summary} gap", estimate, found.attacks, OURS)
+
+
+def only_linear_regions_never_overestimate_by_much(inputs: ArtefactInputs) -> Verdict:
+    """Each competitor's largest gap over all data sets exceeds a bound; that of the linear region attack is small."""
+    found = [standing(inputs, data=data) for data in SETS]
+    ours, others = found[0].ours, found[0].others
+    largest = bootstrap(
+        lambda *samples: np.max([gap_statistics(sample)[1] for sample in samples], axis=0),
+        *(each.robust for each in found),
     )
-
-
-def c3(inputs: ArtefactInputs) -> Verdict:
-    """C3: each competitor overestimates by ``much`` somewhere, the linear region attack by at most ``little``."""
-    models = [named(attacked_models(inputs), dataset) for dataset in SETS]
-    ours, others = _ours_and_others(models[0])
-    largest = [bootstrap(_gap_statistic("max"), standing_of(each)) for each in models]
-    replicates = np.max([each.replicates for each in largest], axis=0)
-    value = np.max([each.value for each in largest], axis=0)
-    least = replicates[:, others].min(1)
     return all_of(
-        direction(
+        above(
             "smallest of the competitors' largest overestimations",
-            value[others].min(),
-            *np.quantile(least, [0.025, 0.975]),
-            threshold=inputs.settings["much"],
+            largest.map(lambda gap: gap[others].min()).interval(),
+            inputs.settings["much"],
         ),
         at_most(
             "largest overestimation of the linear region attack",
-            value[ours],
-            *np.quantile(replicates[:, ours], [0.025, 0.975]),
-            bound=inputs.settings["little"],
+            largest.map(lambda gap: gap[ours]).interval(),
+            inputs.settings["little"],
         ),
     )
 
 
-def c4(inputs: ArtefactInputs) -> Verdict:
-    """C4: on the linf-trained MNIST model it is below all others at every radius."""
-    models = named(attacked_models(inputs), "MNIST", "linf-at")
-    estimate = bootstrap(_advantage(models), standing_of(models))
-    return holds_in_resamples(
+def linear_regions_win_everywhere_against_linf_training(inputs: ArtefactInputs) -> Verdict:
+    """On the linf-trained MNIST model it leaves fewer images than every other attack at every radius."""
+    found = standing(inputs, data="MNIST", models=("linf-at",))
+    estimate = bootstrap(found.advantage, found.robust)
+    return holds(
         f"advantages {_listed(estimate.value)} all positive", estimate, lambda gain: (gain > SAME).all()
     )
 
 
-def c5(inputs: ArtefactInputs) -> Verdict:
-    """C5: at radii 1.5 and 2 the linf-trained MNIST model is more robust than the plain one by at most ``slightly``."""
-    plain, trained = named(attacked_models(inputs), "MNIST", "plain", "linf-at")
+def linf_training_adds_little_l2_robustness(inputs: ArtefactInputs) -> Verdict:
+    """At radii 1.5 and 2 the linf-trained MNIST model is more robust than the plain one by at most a fifth."""
     return all_of(
         *(
             at_most(
                 f"robust accuracy at {eps}, linf-at minus plain",
-                *_between(trained, plain, OURS, eps),
-                bound=inputs.settings["slightly"],
+                _between(inputs, ("MNIST", "linf-at"), ("MNIST", "plain"), eps),
+                inputs.settings["slightly"],
             )
             for eps in (1.5, 2.0)
         )
     )
 
 
-def _between(first: Attacked, second: Attacked, attack: str, eps: float) -> Interval:
-    one, two = first.stands(attack, eps), second.stands(attack, eps)
-    return share_difference(one.sum(), len(one), two.sum(), len(two))
+def _between(inputs: ArtefactInputs, first: tuple[str, str], second: tuple[str, str], eps: float) -> Interval:
+    """Return how much more robust one model (data set and name) is than another under the linear region attack."""
+    one, two = (
+        robust_at(inputs.results.one(data=data, model=model, attack=OURS), eps)
+        for data, model in (first, second)
+    )
+    return share_difference(int(one.sum()), len(one), int(two.sum()), len(two))
 
 
-def c6(inputs: ArtefactInputs) -> Verdict:
-    """C6: at 1.5 it brings the linf-trained MNIST model below the best of eleven attacks of the literature.
+def linear_regions_beat_eleven_attacks_of_the_literature(inputs: ArtefactInputs) -> Verdict:
+    """At 1.5 it brings the linf-trained MNIST model below the printed best of eleven attacks of the literature.
 
     These were run on the published network, which is not the one that is trained here.
     """
-    (model,) = named(attacked_models(inputs), "MNIST", "linf-at")
     printed = inputs.published[inputs.published["setting"].str.contains("pointwise best of 11", regex=False)]
     return at_most(
         "robust accuracy at 1.5 (the eleven attacks met the published network)",
-        *share(model.stands(OURS, 1.5)),
-        bound=float(printed["value"].iloc[0]),
+        share(robust_at(inputs.results.one(attack=OURS), 1.5)),
+        float(printed["value"].iloc[0]),
     )
 
 
-def c7(inputs: ArtefactInputs) -> Verdict:
-    """C7: on the l2-trained MNIST model PGD with restarts is stronger at radii of 2 and more (mean over them)."""
-    (model,) = named(attacked_models(inputs), "MNIST", "l2-at")
-    return _stronger([model], "PGD-10k", OURS, at_least=2.0)
+def restarted_pgd_is_stronger_on_the_l2_trained_mnist_model(inputs: ArtefactInputs) -> Verdict:
+    """On the l2-trained MNIST model PGD with restarts leaves fewer images, on average over radii of 2 and more."""
+    return _stronger(inputs, ("MNIST", "l2-at"), "PGD-10k", OURS, at_least=2.0)
 
 
 def _stronger(
-    models: list[Attacked], better: str, worse: str, *, at_least: float = 0.0, threshold: float = 0.0
+    inputs: ArtefactInputs,
+    model: tuple[str, str],
+    better: str,
+    worse: str,
+    *,
+    at_least: float,
+    by: float = 0.0,
 ) -> Verdict:
-    """Compare two attacks by their mean robust accuracy over models of one data set and large radii."""
-    pairs = [(model, eps) for model in models for eps in model.radii if eps >= at_least]
-    difference = np.stack(
-        [model.stands(worse, eps).astype(float) - model.stands(better, eps) for model, eps in pairs], 1
-    )
-    estimate = bootstrap(lambda sample: sample.mean(), difference)
-    return direction(f"robust accuracy, {worse} minus {better}", *estimate.ends, threshold=threshold)
+    """Compare two attacks on a model by their mean robust accuracy over large radii."""
+    found = standing(inputs, data=model[0], models=(model[1],))
+    large = [eps >= at_least for _, eps in found.settings]
+    difference = (found.of(worse) - found.of(better))[:, large]
+    return above(f"robust accuracy, {worse} minus {better}", bootstrap(np.mean, difference).interval(), by)
 
 
 def _in_settings(
-    inputs: ArtefactInputs,
-    dataset: str,
+    found: Standing,
     wanted: Callable[[np.ndarray], np.ndarray],
     enough: Callable[[int, int], bool],
     words: str,
 ) -> Verdict:
-    """Judge in how many settings of a data set our advantage over the best competitor is as wanted.
+    """Judge in how many settings of a data set the advantage over the best competitor is as wanted.
 
     Args:
-        inputs: with the evaluations of the attacked models.
-        dataset: whose models are meant.
+        found: the settings of the data set.
         wanted: from the advantages ``[settings]`` to booleans.
         enough: from the numbers of wanted and of all settings to whether the claim holds.
         words: what is wanted.
     """
-    models = named(attacked_models(inputs), dataset)
-    estimate = bootstrap(_advantage(models), standing_of(models))
-    return holds_in_resamples(
+    estimate = bootstrap(found.advantage, found.robust)
+    return holds(
         f"{words} in {int(wanted(estimate.value).sum())} of {len(estimate.value)} settings",
         estimate,
         lambda gain: enough(int(wanted(gain).sum()), len(gain)),
     )
 
 
-def c8(inputs: ArtefactInputs) -> Verdict:
-    """C8: on GTS it is best or tied in all settings."""
-    return _in_settings(inputs, "GTS", lambda gain: gain >= -SAME, operator.eq, "best or tied")
+def linear_regions_are_best_or_tied_on_gts(inputs: ArtefactInputs) -> Verdict:
+    """On GTS no competitor leaves fewer images in any setting."""
+    found = standing(inputs, data="GTS")
+    return _in_settings(found, lambda gain: gain >= -SAME, lambda count, all_: count == all_, "best or tied")
 
 
-def c9(inputs: ArtefactInputs) -> Verdict:
-    """C9: on GTS it is at least 1.8 points (rounded 2) below the best competitor in three settings or more."""
-    return _in_settings(
-        inputs, "GTS", lambda gain: gain >= 0.018 - SAME, lambda count, _: count >= 3, "0.018 or more below"
-    )
+def linear_regions_gain_two_points_on_gts(inputs: ArtefactInputs) -> Verdict:
+    """On GTS it is at least 1.8 points (rounded 2) below the best competitor in three settings or more."""
+    found = standing(inputs, data="GTS")
+    words = "0.018 or more below"
+    return _in_settings(found, lambda gain: gain >= 0.018 - SAME, lambda count, _: count >= 3, words)
 
 
-def c10(inputs: ArtefactInputs) -> Verdict:
-    """C10: on CIFAR-10 its largest gap is at most ``little``; at the largest radii it beats PGD and DF."""
-    models = named(attacked_models(inputs), "CIFAR-10")
-    ours, _ = _ours_and_others(models)
-    estimate = bootstrap(lambda standing: _gap_statistic("max")(standing)[ours], standing_of(models))
-    largest = np.cumsum([len(model.radii) for model in models]) - 1
-    parts = [at_most("largest gap on CIFAR-10", *estimate.ends, bound=inputs.settings["little"])]
+def linear_regions_are_close_to_the_best_on_cifar_10(inputs: ArtefactInputs) -> Verdict:
+    """On CIFAR-10 its largest gap stays below a bound; at each model's largest radius it beats PGD and DeepFool."""
+    found = standing(inputs, data="CIFAR-10")
+    gap = bootstrap(lambda robust: gap_statistics(robust)[1, found.ours], found.robust)
+    models = [model for model, _ in found.settings]
+    largest = [number for number, model in enumerate(models) if model not in models[number + 1 :]]
+    parts = [at_most("largest gap on CIFAR-10", gap.interval(), inputs.settings["little"])]
     for attack in ("PGD-10k", "DF"):
-        other = _columns(models).index(attack)
-        standing = standing_of(models)[:, largest].astype(float)
-        difference = bootstrap(lambda sample: sample.mean(), standing[..., other] - standing[..., ours])
-        parts.append(direction(f"at the largest radii, {attack} minus ours", *difference.ends))
+        difference = bootstrap(np.mean, (found.of(attack) - found.of(OURS))[:, largest]).interval()
+        parts.append(above(f"at the largest radii, {attack} minus ours", difference))
     return all_of(*parts)
 
 
-def c11(inputs: ArtefactInputs) -> Verdict:
-    """C11: on the l2-trained CIFAR-10 model PGD overestimates at the largest radius by more than ``much``."""
-    (model,) = named(attacked_models(inputs), "CIFAR-10", "l2-at")
-    return _stronger([model], OURS, "PGD-10k", at_least=model.radii[-1], threshold=inputs.settings["much"])
+def pgd_is_poor_at_large_radii_on_the_l2_trained_cifar_10_model(inputs: ArtefactInputs) -> Verdict:
+    """On the l2-trained CIFAR-10 model PGD leaves more images than the linear region attack at the largest radius."""
+    model = ("CIFAR-10", "l2-at")
+    largest = radii(inputs.results.where(data=model[0], model=model[1]))[-1]
+    return _stronger(inputs, model, OURS, "PGD-10k", at_least=largest, by=inputs.settings["much"])
 
 
-def c12(inputs: ArtefactInputs) -> Verdict:
-    """C12: DF has the largest mean gap everywhere and the largest gap on MNIST; elsewhere PGD-1 has the largest."""
+def deepfool_has_the_largest_mean_gap(inputs: ArtefactInputs) -> Verdict:
+    """DeepFool has the largest mean gap everywhere and the largest gap on MNIST; elsewhere PGD-1 has the largest."""
     parts = []
-    for dataset in SETS:
-        models = named(attacked_models(inputs), dataset)
-        names = _columns(models)
-        for summary, loser in (("mean", "DF"), ("max", "DF" if dataset == "MNIST" else "PGD-1")):
-            position = names.index(loser)
+    for data in SETS:
+        found = standing(inputs, data=data)
+        estimate = bootstrap(gap_statistics, found.robust)
+        for number, loser in enumerate(("DF", "DF" if data == "MNIST" else "PGD-1")):
+            position = found.attacks.index(loser)
             parts.append(
-                holds_in_resamples(
-                    f"{dataset}, {loser} has the largest {summary} gap",
-                    bootstrap(_gap_statistic(summary), standing_of(models)),
+                holds(
+                    f"{data}, {loser} has the largest {('mean', 'max')[number]} gap",
+                    estimate.map(lambda gap, number=number: gap[number]),  # type: ignore[misc]
                     lambda gap, position=position: gap[position] >= gap.max() - SAME,  # type: ignore[misc]
                 )
             )
     return all_of(*parts)
 
 
-def c13(inputs: ArtefactInputs) -> Verdict:
-    """C13: on the provably robust MNIST models it is strictly best in 19 of 20 settings."""
+def linear_regions_are_best_on_provable_mnist_models(inputs: ArtefactInputs) -> Verdict:
+    """On the provably robust MNIST models every competitor leaves more images in all settings but one."""
+    found = standing(inputs, data="MNIST")
     return _in_settings(
-        inputs, "MNIST", lambda gain: gain > SAME, lambda count, all_: count >= all_ - 1, "strictly best"
+        found, lambda gain: gain > SAME, lambda count, all_: count >= all_ - 1, "strictly best"
     )
 
 
-def c14(inputs: ArtefactInputs) -> Verdict:
-    """C14: on the provably robust CIFAR-10 models it is best or tied in all settings."""
-    return _in_settings(inputs, "CIFAR-10", lambda gain: gain >= -SAME, operator.eq, "best or tied")
+def linear_regions_are_best_or_tied_on_provable_cifar_10_models(inputs: ArtefactInputs) -> Verdict:
+    """On the provably robust CIFAR-10 models no competitor leaves fewer images in any setting."""
+    found = standing(inputs, data="CIFAR-10")
+    return _in_settings(found, lambda gain: gain >= -SAME, lambda count, all_: count == all_, "best or tied")
 
 
-def c15(inputs: ArtefactInputs) -> Verdict:
-    """C15: its largest advantage over the best competitor on the provable MNIST models exceeds ``much``."""
-    models = named(attacked_models(inputs), "MNIST")
-    estimate = bootstrap(lambda sample: _advantage(models)(sample).max(), standing_of(models))
-    return direction("largest advantage", *estimate.ends, threshold=inputs.settings["much"])
+def linear_regions_gain_most_on_a_provable_model(inputs: ArtefactInputs) -> Verdict:
+    """Its largest advantage over the best competitor on the provably robust MNIST models exceeds the stated bound."""
+    found = standing(inputs, data="MNIST")
+    estimate = bootstrap(lambda robust: found.advantage(robust).max(), found.robust)
+    return above("largest advantage", estimate.interval(), inputs.settings["much"])
 
 
-def c16(inputs: ArtefactInputs) -> Verdict:
-    """C16: on linf-KW MNIST at 2.5 CW overestimates by more than ``much``."""
-    (model,) = named(attacked_models(inputs), "MNIST", "linf-KW")
-    difference = paired_share_difference(model.stands("CW-10k", 2.5), model.stands(OURS, 2.5))
-    return direction(
-        "robust accuracy at 2.5, CW-10k minus ours", *difference, threshold=inputs.settings["much"]
-    )
+def cw_fails_on_the_linf_kw_model(inputs: ArtefactInputs) -> Verdict:
+    """On the linf-KW MNIST model at 2.5 CW leaves more images than the linear region attack, by a stated bound."""
+    results = inputs.results.where(model="linf-KW")
+    difference = paired_share_difference(*(attacked(inputs, results, 2.5, each) for each in ("CW-10k", OURS)))
+    return above("robust accuracy at 2.5, CW-10k minus ours", difference, inputs.settings["much"])
 
 
-def c17(inputs: ArtefactInputs) -> Verdict:
-    """C17: on the large models it is within ``near`` of PGD in every setting, and DF is worse in every setting."""
-    models = named(attacked_models(inputs), "CIFAR-10")
-    names = _columns(models)
-    ours, pgd, deepfool = (names.index(name) for name in (OURS, "PGD-1k", "DF"))
-    standing = standing_of(models)
-    furthest = bootstrap(
-        lambda sample: np.abs(sample.mean(0)[:, ours] - sample.mean(0)[:, pgd]).max(), standing
-    )
-    behind = bootstrap(lambda sample: sample.mean(0)[:, deepfool] - sample.mean(0)[:, ours], standing)
+def linear_regions_equal_pgd_on_large_models(inputs: ArtefactInputs) -> Verdict:
+    """On the large models it is within a stated bound of PGD in every setting, and DeepFool is worse in every one."""
+    found = standing(inputs, data="CIFAR-10")
+    to_pgd, to_deepfool = (found.of(attack) - found.of(OURS) for attack in ("PGD-1k", "DF"))
+    furthest = bootstrap(lambda sample: np.abs(sample.mean(0)).max(), to_pgd)
+    behind = bootstrap(lambda sample: sample.mean(0), to_deepfool)
     return all_of(
-        at_most("largest difference to PGD-1k", *furthest.ends, bound=inputs.settings["near"]),
-        holds_in_resamples(
-            "DF is worse in every setting", behind, lambda difference: (difference > SAME).all()
-        ),
+        at_most("largest difference to PGD-1k", furthest.interval(), inputs.settings["near"]),
+        holds("DF is worse in every setting", behind, lambda difference: (difference > SAME).all()),
     )
 
 
-def c18(inputs: ArtefactInputs) -> Verdict:
-    """C18: restarts lower the accuracy of the linf-trained MNIST model at 2 by more than that of any CIFAR-10 model."""
-    models = attacked_models(inputs)
-    (trained,) = named(models, "MNIST", "linf-at")
-    gain = trained.stands("PGD-1", 2.0).astype(float) - trained.stands("PGD-10k", 2.0)
-    cifar = named(models, "CIFAR-10")
-    names = _columns(cifar)
-    standing = standing_of(cifar).astype(float)
-    gains = standing[..., names.index("PGD-1")] - standing[..., names.index("PGD-10k")]
-    estimate = bootstrap(lambda one, other: one.mean() - other.mean(0).max(), gain, gains)
-    return direction("gain by restarts, MNIST minus the largest on CIFAR-10", *estimate.ends)
+def restarts_help_most_on_the_linf_trained_mnist_model(inputs: ArtefactInputs) -> Verdict:
+    """Restarts lower the accuracy of the linf-trained MNIST model at 2 by more than that of any CIFAR-10 model."""
+    trained = inputs.results.where(data="MNIST", model="linf-at")
+    one, many = (attacked(inputs, trained, 2.0, column) for column in ("PGD-1", "PGD-10k"))
+    cifar = standing(inputs, data="CIFAR-10")
+    estimate = bootstrap(
+        lambda gain, others: gain.mean() - others.mean(0).max(),
+        one.to_numpy(dtype=float) - many.to_numpy(dtype=float),
+        cifar.of("PGD-1") - cifar.of("PGD-10k"),
+    )
+    return above("gain by restarts, MNIST minus the largest on CIFAR-10", estimate.interval())
 
 
-def c19(inputs: ArtefactInputs) -> Verdict:
-    """C19: ten times the iterations of CW change no robust accuracy by more than ``little``."""
+def more_iterations_give_cw_nothing(inputs: ArtefactInputs) -> Verdict:
+    """Ten times the iterations of CW change no robust accuracy by more than the stated bound."""
     parts = []
-    for dataset in SETS:
-        models = named(attacked_models(inputs), dataset)
-        names = _columns(models)
-        short, long = names.index("CW-10k"), names.index("CW-100k")
-        estimate = bootstrap(
-            lambda sample, short=short, long=long: np.abs(
-                sample.mean(0)[:, short] - sample.mean(0)[:, long]
-            ).max(),
-            standing_of(models),
-        )
-        parts.append(at_most(f"{dataset}, largest change", *estimate.ends, bound=inputs.settings["little"]))
+    for data in SETS:
+        found = standing(inputs, data=data)
+        change = found.of("CW-10k") - found.of("CW-100k")
+        largest = bootstrap(lambda sample: np.abs(sample.mean(0)).max(), change)
+        parts.append(at_most(f"{data}, largest change", largest.interval(), inputs.settings["little"]))
     return all_of(*parts)
 
 
-def c23(inputs: ArtefactInputs) -> Verdict:
-    """C23: forward passes per image rank DF, PGD-10k for one radius, CW-100k, linear region attack."""
-    (model,) = attacked_models(inputs)
-    passes = np.stack(
-        [
-            model.result.rows(procedure)["queries"].to_numpy(dtype=float)
-            for procedure in ("deepfool", f"pgd-{model.radii[0]}", "cw-100k", "lra")
-        ],
-        1,
-    )
+def attacks_rank_by_cost_as_in_the_text(inputs: ArtefactInputs) -> Verdict:
+    """Forward passes per image rank DeepFool, PGD for one radius, CW-100k, linear region attack."""
+    results = inputs.results
+    ranked = [
+        results.one(attack="DF"),
+        results.one(attack="PGD", radius=radii(results)[0]),
+        results.one(attack="CW-100k"),
+        results.one(attack=OURS),
+    ]
+    passes = np.stack([each.column("queries").to_numpy(dtype=float) for each in ranked], 1)
     estimate = bootstrap(lambda sample: sample.mean(0), passes)
-    return holds_in_resamples(
-        f"passes {_listed(estimate.value)} rise", estimate, lambda cost: (np.diff(cost) > 0).all()
-    )
+    return holds(f"passes {_listed(estimate.value)} rise", estimate, lambda cost: (np.diff(cost) > 0).all())
 
 
-def c25(inputs: ArtefactInputs) -> Verdict:
-    """C25: the predecessor needs a commercial solver."""
+def the_solver_is_faster_than_its_predecessor(inputs: ArtefactInputs) -> Verdict:
+    """Not decided: the predecessor needs a commercial solver."""
     return not_testable("The predecessor of the attack relies on a commercial solver that is not used here.")
 
 
-def c26(inputs: ArtefactInputs) -> Verdict:
-    """C26: its mean advantage is larger on the linf-trained MNIST model than on the two others."""
-    models = named(attacked_models(inputs), "MNIST", "linf-at", "plain", "l2-at")
-    statistics = [_advantage([model]) for model in models]
+def gradients_mislead_most_against_linf_training(inputs: ArtefactInputs) -> Verdict:
+    """Its mean advantage over the best competitor is larger on the linf-trained MNIST model than on the two others."""
+    found = [standing(inputs, data="MNIST", models=(model,)) for model in ("linf-at", "plain", "l2-at")]
     estimate = bootstrap(
-        lambda samples: (
-            statistics[0](samples[0]).mean()
-            - max(statistics[1](samples[1]).mean(), statistics[2](samples[2]).mean())
-        ),
-        [model.standing() for model in models],
+        lambda samples: np.array([f.advantage(s).mean() for f, s in zip(found, samples, strict=True)]),
+        [each.robust for each in found],
     )
-    return direction("mean advantage on linf-at minus the larger of the others'", *estimate.ends)
+    difference = estimate.map(lambda means: means[0] - means[1:].max()).interval()
+    return above("mean advantage on linf-at minus the larger of the others'", difference)
 
 
-def c27(inputs: ArtefactInputs) -> Verdict:
-    """C27: at radius 1 the trained CIFAR-10 models are less robust than the MNIST models trained alike."""
-    models = attacked_models(inputs)
+def cifar_10_models_are_less_robust_than_mnist_models(inputs: ArtefactInputs) -> Verdict:
+    """At radius 1 the trained CIFAR-10 models are less robust than the MNIST models trained alike."""
     return all_of(
         *(
-            direction(
+            above(
                 f"{kind}, robust accuracy at 1, MNIST minus CIFAR-10",
-                *_between(named(models, "MNIST", kind)[0], named(models, "CIFAR-10", kind)[0], OURS, 1.0),
+                _between(inputs, ("MNIST", kind), ("CIFAR-10", kind), 1.0),
             )
             for kind in ("l2-at", "linf-at")
         )
     )
 
 
-def c28(inputs: ArtefactInputs) -> Verdict:
-    """C28: no robust accuracy rises with the radius."""
-    rises = sum(
-        int((np.diff(model.standing().mean(0), axis=0) > SAME).sum()) for model in attacked_models(inputs)
-    )
+def robust_accuracy_never_rises_with_the_radius(inputs: ArtefactInputs) -> Verdict:
+    """No attack leaves more images of a model at a radius than at the radius before."""
+    rises = 0
+    for data in inputs.results.values("data"):
+        for model in inputs.results.where(data=data).values("model"):
+            accuracy = standing(inputs, data=data, models=(model,)).robust.mean(0)
+            rises += int((np.diff(accuracy, axis=0) > SAME).sum())
     return equals("rises of a robust accuracy from one radius to the next", rises, 0, tolerance=0)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
 from gauntlet.reporting.panels import draw_image, draw_lines
 from gauntlet.reporting.style import new_figure, shared_legend
 
@@ -18,38 +18,30 @@ STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "maximum": lambda sizes: sizes.max(0),
     "mean": lambda sizes: sizes.mean(0),
 }
-SYMBOLS = {"q": "q", "gamma": "γ"}
 
 
-def sizes_by_regions(result: EvaluationResult, procedure: str) -> tuple[list[int], np.ndarray]:
+def sizes_by_regions(results: Results) -> tuple[list[int], np.ndarray]:
     """Return the recorded numbers of regions, and each image's smallest size after them, ``[N, R]``.
 
     Images that no run was started for are left out.
+
+    Args:
+        results: one search.
     """
-    rows = result.rows(procedure)
-    numbers = [int(number) for number in result.specification["procedures"][procedure]["checkpoints"]]
-    sizes = rows[[f"l2_after_{number}" for number in numbers]].to_numpy(dtype=float)
+    numbers = [int(number) for number in results.settings["checkpoints"]]
+    sizes = results.rows[[f"l2_after_{number}" for number in numbers]].to_numpy(dtype=float)
     return numbers, sizes[np.isfinite(sizes).all(1) & (sizes[:, 0] > 0)]
-
-
-def swept(result: EvaluationResult, parameter: str) -> dict[float, str]:
-    """Return the procedures of a sweep over q or gamma, by its value."""
-    found = {
-        name: re.fullmatch(rf"{parameter}-([\d.]+)", name) for name in result.specification["procedures"]
-    }
-    return {float(match[1]): name for name, match in found.items() if match}
 
 
 def convergence(inputs: ArtefactInputs) -> Figure:
     """Figures 1 to 4: median, largest and mean distance over the number of explored regions."""
-    result, parameter = inputs.evaluation(), inputs.settings["parameter"]
+    parameter = inputs.settings["parameter"]
     rows, images = [], 0
-    for value, name in swept(result, parameter).items():
-        numbers, sizes = sizes_by_regions(result, name)
+    for value, results in inputs.results.groups(parameter):
+        numbers, sizes = sizes_by_regions(results)
         images = len(sizes)
-        label = f"{SYMBOLS[parameter]} = {value:g}" + (
-            " (uniform)" if parameter == "q" and value == 0.5 else ""
-        )
+        uniform = " (uniform)" if results.settings["sampling"] == "uniform" else ""
+        label = f"{inputs.settings['symbol']} = {value:g}{uniform}"
         for statistic, compute in STATISTICS.items():
             for number, size in zip(numbers, compute(sizes), strict=True):
                 rows.append(
@@ -65,35 +57,35 @@ def convergence(inputs: ArtefactInputs) -> Figure:
         canvas,
         frame,
         f"Distance of the best perturbation over the number of explored regions, plain model on "
-        f"{result.specification['dataset']}, {images} images with one start each.",
+        f"{inputs.results.label('dataset')}, {images} images with one start each.",
     )
 
 
 def figure_5(inputs: ArtefactInputs) -> Figure:
     """Figure 5: runs from a training image over boundary points to the final one."""
-    stages = max(_tiles(result) for result in inputs.evaluations.values()) - 1
-    canvas, panels = new_figure(stages + 1, len(inputs.evaluations), width=9.5, panel_height=1.25)
+    runs = dict(inputs.results.groups("run"))
+    stages = max(_tiles(results) for results in runs.values()) - 1
+    canvas, panels = new_figure(stages + 1, len(runs), width=9.5, panel_height=1.25)
     rows = []
-    for axes, (name, result) in zip(panels, inputs.evaluations.items(), strict=True):
-        found, row = result.rows("path"), longest_path(result)
-        tiles, clean = split_tiles(result, row)
+    for axes, (run, results) in zip(panels, runs.items(), strict=True):
+        row = longest_path(results)
+        values, (tiles, clean) = results.rows.iloc[row], split_tiles(results, row)
         for number in range(stages):
-            values = found.iloc[row]
-            classes = f"{int(values[f'first_{number}'])}/{int(values[f'second_{number}'])}"
+            first, second = int(values[f"first_{number}"]), int(values[f"second_{number}"])
             distance = float(values[f"distance_{number}"])
-            draw_image(axes[number], tiles[number], f"{classes}\nd = {distance:.3g}")
+            draw_image(axes[number], tiles[number], f"{first}/{second}\nd = {distance:.3g}")
             rows.append(
                 {
-                    "run": name.removeprefix("path-"),
-                    "dataset": result.specification["dataset"],
+                    "run": run,
+                    "dataset": results.label("dataset"),
                     "index": int(values["index"]),
                     "tile": _role(number, stages),
-                    "first_class": int(values[f"first_{number}"]),
-                    "second_class": int(values[f"second_{number}"]),
+                    "first_class": first,
+                    "second_class": second,
                     "distance": distance,
                 }
             )
-        draw_image(axes[stages], clean, f"target\n{int(found.iloc[row]['label'])}")
+        draw_image(axes[stages], clean, f"target\n{int(values['label'])}")
     return Figure(
         canvas,
         pd.DataFrame(rows),
@@ -101,26 +93,27 @@ def figure_5(inputs: ArtefactInputs) -> Figure:
         "boundary, accepted points, the final point, and the image that was attacked (target). Titles: the two "
         "most likely classes and the l2 distance to the target.",
         notes=(
-            f"From top to bottom: {', '.join(name.removeprefix('path-') for name in inputs.evaluations)}. "
-            "Shown is the image whose path is longest. Fewer accepted points than places repeat the one before.",
+            f"From top to bottom: {', '.join(runs)}. Shown is the image whose path is longest. Fewer accepted "
+            "points than places repeat the one before.",
         ),
     )
 
 
 def figure_6(inputs: ArtefactInputs) -> Figure:
     """Figure 6: a start and the nearest boundary point of its linear region."""
-    canvas, panels = new_figure(3, len(inputs.evaluations), panel_height=1.9)
+    runs = dict(inputs.results.groups("run"))
+    canvas, panels = new_figure(3, len(runs), panel_height=1.9)
     rows = []
-    for axes, (name, result) in zip(panels, inputs.evaluations.items(), strict=True):
-        found, row = result.rows("path"), longest_path(result)
-        tiles, clean = split_tiles(result, row)
-        values, last = found.iloc[row], len(tiles) - 1
+    for axes, (run, results) in zip(panels, runs.items(), strict=True):
+        row = longest_path(results)
+        values, (tiles, clean) = results.rows.iloc[row], split_tiles(results, row)
+        last = len(tiles) - 1
         draw_image(axes[0], tiles[1], f"start, d = {values['distance_1']:.3g}")
         draw_image(axes[1], tiles[last], f"in its region, d = {values[f'distance_{last}']:.3g}")
         draw_image(axes[2], clean, "target")
         rows.append(
             {
-                "run": name.removeprefix("path-"),
+                "run": run,
                 "index": int(values["index"]),
                 "start_distance": values["distance_1"],
                 "solution_distance": values[f"distance_{last}"],
@@ -142,22 +135,33 @@ def figure_6(inputs: ArtefactInputs) -> Figure:
     )
 
 
-def _tiles(result: EvaluationResult) -> int:
-    return sum(str(column).startswith("distance_") for column in result.rows("path"))
+def solution_gains(results: Results, tolerance: float) -> np.ndarray:
+    """Return by which share of the start's distance the solution in its region is nearer, per image.
+
+    Solutions that violate a constraint of their region by more than ``tolerance`` are left out.
+    """
+    rows, last = results.rows, _tiles(results) - 1
+    inside = rows["violation"] <= tolerance
+    return (1 - rows[f"distance_{last}"] / rows["distance_1"])[inside].to_numpy(dtype=float)
 
 
-def longest_path(result: EvaluationResult) -> int:
+def longest_path(results: Results) -> int:
     """Return the kept image whose start lies farthest from its final point, relative to the start."""
-    rows = result.rows("path").iloc[: result.specification["keep_images"]]
-    last = _tiles(result) - 2
+    rows = results.rows.iloc[: results.table.specification["keep_images"]]
+    last = _tiles(results) - 2
     gain = 1 - rows[f"distance_{last}"].to_numpy(dtype=float) / rows["distance_1"].to_numpy(dtype=float)
     return int(np.nanargmax(gain))
 
 
-def split_tiles(result: EvaluationResult, row: int) -> tuple[list[np.ndarray], np.ndarray]:
+def split_tiles(results: Results, row: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the tiles of an image's strip, and the image itself."""
-    images = result.images()
-    return np.split(images["path"][row], _tiles(result), axis=-1), images["clean"][row]
+    images = results.table.images()
+    return np.split(images["path"][row], _tiles(results), axis=-1), images["clean"][row]
+
+
+def _tiles(results: Results) -> int:
+    """Number of images in the strip of a run: one per recorded distance."""
+    return sum(str(column).startswith("distance_") for column in results.rows)
 
 
 def _role(number: int, stages: int) -> str:

@@ -1,0 +1,105 @@
+"""Robust accuracies as Tables 1 to 7 compare them: by model, radius and attack (croce2019, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.results import Results
+from gauntlet.analysis.robustness import radii, robust_at
+
+OURS = "ours"
+"""The linear region attack's name in the tables."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The images of one data set that withstand each attack, in every setting: a model at a radius.
+
+    Attributes:
+        robust: bool ``[N, settings, attacks]``.
+        settings: model and radius of each setting.
+        attacks: names of the columns.
+    """
+
+    robust: NDArray[np.bool_]
+    settings: list[tuple[str, float]]
+    attacks: list[str]
+
+    def of(self, attack: str) -> NDArray[np.float64]:
+        """Return one attack's column as 0 and 1, ``[N, settings]``."""
+        return self.robust[..., self.attacks.index(attack)].astype(float)
+
+    @property
+    def ours(self) -> int:
+        """Position of the linear region attack."""
+        return self.attacks.index(OURS)
+
+    @property
+    def others(self) -> list[int]:
+        """Positions of its competitors."""
+        return [position for position in range(len(self.attacks)) if position != self.ours]
+
+    def advantage(self, robust: np.ndarray) -> NDArray[np.float64]:
+        """Return, per setting, the best competitor's robust accuracy minus that of the linear region attack."""
+        accuracy = robust.mean(0)
+        return accuracy[:, self.others].min(1) - accuracy[:, self.ours]
+
+
+def attacked(inputs: ArtefactInputs, results: Results, radius: float, column: str) -> pd.Series:
+    """Return whether each image withstands the attack of a column of the tables, by sample."""
+    restarts = inputs.settings["columns"][column]
+    attack = "PGD" if restarts else column
+    return robust_at(results.where(attack=attack), radius, restarts=restarts)
+
+
+def settings_of(results: Results) -> Iterator[tuple[str, float, Results]]:
+    """Yield each model with its radii, ascending: those that PGD was run at."""
+    for model, of_model in results.groups("model"):
+        for radius in radii(of_model):
+            yield model, radius, of_model
+
+
+def standing(inputs: ArtefactInputs, *, data: str, models: tuple[str, ...] = ()) -> Standing:
+    """Return which images of a data set withstand each attack.
+
+    Raises:
+        LookupError: one of the models was not evaluated.
+    """
+    results = inputs.results.where(data=data)
+    if models:
+        results = results.where(model=models)
+    missing = set(models) - set(results.values("model"))
+    if missing or not len(results):
+        raise LookupError(f"no model {', '.join(sorted(missing))} of {data} was evaluated")
+    columns = list(inputs.settings["columns"])
+    settings = list(settings_of(results))
+    robust = np.stack(
+        [
+            np.stack([attacked(inputs, of_model, radius, column) for column in columns], 1)
+            for _, radius, of_model in settings
+        ],
+        1,
+    )
+    return Standing(robust, [(model, radius) for model, radius, _ in settings], columns)
+
+
+def gaps(accuracies: np.ndarray) -> NDArray[np.float64]:
+    """Return each attack's robust accuracy minus the lowest of all attacks in the setting, ``[..., attacks]``."""
+    difference: np.ndarray = accuracies - accuracies.min(-1, keepdims=True)
+    return difference
+
+
+def gap_statistics(robust: np.ndarray) -> NDArray[np.float64]:
+    """Return the mean and the largest gap of each attack over the settings, ``[2, attacks]`` (Table 1).
+
+    Args:
+        robust: bool ``[N, settings, attacks]``.
+    """
+    behind = gaps(robust.mean(0))
+    return np.stack([behind.mean(0), behind.max(0)])

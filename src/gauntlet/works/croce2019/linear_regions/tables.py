@@ -1,0 +1,112 @@
+"""Tables of robust accuracies, their summary, and the attacks' cost (croce2019, section 5)."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from gauntlet.analysis.bootstrap import bootstrap, mean
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.intervals import share
+from gauntlet.analysis.published import PARENTHESES, beside_published, side_by_side
+from gauntlet.analysis.robustness import radii
+from gauntlet.reporting.artefacts import Table
+from gauntlet.works.croce2019.linear_regions.robust_accuracy import attacked, gap_statistics, standing
+
+CLEAN = "none (clean accuracy)"
+"""The published numbers' name of the column of the clean accuracy, at radius 0."""
+
+
+def robust_accuracies(inputs: ArtefactInputs) -> Table:
+    """Tables 2 to 7: l2 robust accuracy by model, radius and attack."""
+    rows = []
+    for (data, model), results in inputs.results.groups("data", "model"):
+        cells = {(0.0, CLEAN): results.correct}
+        for eps in radii(results):
+            for attack in inputs.settings["columns"]:
+                cells[eps, attack] = attacked(inputs, results, eps, attack)
+        for (eps, attack), robust in cells.items():
+            accuracy = share(robust)
+            rows.append((data, model, eps, attack, *accuracy, len(robust)))
+    names = ["dataset", "model", "eps", "attack", "reproduced", "ci_low", "ci_high", "images"]
+    frame = pd.DataFrame(rows, columns=names)
+    compared = beside_published(frame, inputs.published, on=["model", "eps", "attack"])
+    restarts = [f"{name} {number}" for name, number in inputs.settings["columns"].items() if number]
+    return Table(
+        compared,
+        f"Share of images that stay correctly classified under l2 attacks, on {inputs.results.label('dataset')}; "
+        f"{', '.join(map(str, frame['images'].unique()))} images. A misclassified image counts as not robust.",
+        notes=(
+            PARENTHESES,
+            f"Restarts at this scale: {', '.join(restarts)}. PGD is run for every radius; CW, DF and the linear "
+            "region attack (ours) minimize the perturbation, and one run answers for all radii.",
+            "ci_low and ci_high bound the 95 % Wilson interval over images.",
+        ),
+        layout=side_by_side(
+            compared.assign(attack=compared["attack"].replace(CLEAN, "clean")),
+            rows=["model", "eps"],
+            columns=["attack"],
+            decimals=3,
+        ),
+    )
+
+
+def difference_to_best(inputs: ArtefactInputs) -> Table:
+    """Table 1: mean and largest difference to the best attack, per data set and attack."""
+    rows = []
+    for data in inputs.results.values("data"):
+        found = standing(inputs, data=data)
+        estimate = bootstrap(gap_statistics, found.robust).interval()
+        for number, statistic in enumerate(("mean", "max")):
+            for position, attack in enumerate(found.attacks):
+                numbers = [ends[number, position] for ends in np.stack(estimate)]
+                rows.append((data, statistic, attack, *numbers, len(found.settings)))
+    names = ["dataset", "statistic", "attack", "reproduced", "ci_low", "ci_high", "settings"]
+    # The published metric is mean_difference_to_... or max_difference_to_...
+    statistics = np.where(inputs.published["metric"].str.startswith("mean"), "mean", "max")
+    printed = inputs.published.assign(statistic=statistics)
+    compared = beside_published(
+        pd.DataFrame(rows, columns=names), printed, on=["dataset", "statistic", "attack"]
+    )
+    return Table(
+        compared,
+        "Robust accuracy under an attack minus the lowest under any, over three models and five radii per data "
+        "set: mean and largest difference. Lower is better for the attack.",
+        notes=(
+            PARENTHESES,
+            "ci_low and ci_high bound a 95 % bootstrap interval over images; the largest of noisy differences "
+            "is biased upwards.",
+        ),
+        layout=side_by_side(compared, rows=["statistic", "dataset"], columns=["attack"], decimals=4),
+    )
+
+
+def passes(inputs: ArtefactInputs) -> Table:
+    """Section 5.4: what the attacks cost on the plain CIFAR-10 network, in passes instead of hours."""
+    rows = []
+    for attack, restarts in inputs.settings["columns"].items():
+        results = inputs.results.where(attack="PGD" if restarts else attack)
+        if restarts:
+            results = results.where(radius=radii(results)[0])
+        printed = re.escape({"DF": "DeepFool"}.get(attack, attack))
+        hours = inputs.published[inputs.published["setting"].str.contains(rf"\b{printed}\b")]
+        rows.append(
+            {
+                "attack": attack,
+                "answers_for": "one radius" if restarts else "every radius",
+                **dict(
+                    zip(("forward_passes", "ci_low", "ci_high"), mean(results.column("queries")), strict=True)
+                ),
+                "published_runtime": float(hours["value"].iloc[0]) if len(hours) else np.nan,
+                "published_unit": hours["unit"].iloc[0] if len(hours) else "",
+            }
+        )
+    return Table(
+        pd.DataFrame(rows),
+        "Forward passes per image, those of frozen networks included, beside the printed hours for 500 images "
+        "on one GPU. The passes count images that leave early less.",
+        notes=("Each forward pass but those of line searches has a backward pass beside it.",),
+        decimals={"forward_passes": 0, "ci_low": 0, "ci_high": 0},
+    )
