@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   gauntlet plan --config scale=full                what the published size takes, and what is missing
   gauntlet list --config scale=small works=song    every artefact of one work, with its path
   gauntlet schema                                  write config/schema/*.json for editors
+  gauntlet methods                                 write docs/methods.md, every attack, certificate and defence
 
 Artefacts are made by Snakemake:
   snakemake --cores 4 reports/small/maerz2023/table-4-3.csv
@@ -42,10 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake --config"
         )
     commands.add_parser("schema", help="write the JSON schema of the configuration files")
+    commands.add_parser("methods", help="write the page of all attacks, certificates, measures and defences")
     options = parser.parse_args(arguments)
     try:
         if options.command == "schema":
             return _schema(options.folder)
+        if options.command == "methods":
+            return _methods(options.folder.parent / "docs" / "methods.md")
         catalogue = load_catalogue(options.folder, _overrides(options.config))
         return _plan(catalogue) if options.command == "plan" else _list(catalogue)
     except GauntletError as error:
@@ -95,4 +99,12 @@ def _schema(folder: Path) -> int:
 
     for file in write_schemas(folder / "schema"):
         print(file)
+    return 0
+
+
+def _methods(file: Path) -> int:
+    from gauntlet.methods import methods_page
+
+    file.write_text(methods_page(), encoding="utf-8")
+    print(file)
     return 0

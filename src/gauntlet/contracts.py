@@ -1,4 +1,4 @@
-"""What the parts of Gauntlet promise each other: classifiers, batches, procedures, outcomes, cost.
+"""Promises between the parts of Gauntlet: classifiers, batches, procedures, outcomes, cost.
 
 A *classifier* is an ``nn.Module`` from float32 images ``[N, C, H, W]`` in [0, 1] to logits ``[N, K]``. It
 normalizes its input itself, so that every radius is in pixel scale.
@@ -34,7 +34,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Criterion:
-    """What success is, image by image: another class than the true one, or the target.
+    """Success, image by image: another class than the true one, or the target.
 
     Attributes:
         classes: the class to leave or, if ``targeted``, to reach, int64 ``[N]``.
@@ -98,7 +98,7 @@ class Batch:
 
     @property
     def criterion(self) -> Criterion:
-        """What success is for every attack on this batch."""
+        """Success for every attack on this batch."""
         if self.targets is None:
             return Criterion(self.labels, targeted=False, confidence=self.confidence)
         return Criterion(self.targets, targeted=True, confidence=self.confidence)
@@ -116,7 +116,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a procedure found, image by image.
+    """Result of a procedure, image by image.
 
     Attributes:
         columns: one 1-D tensor ``[N]`` per column of the evaluation's table.
@@ -143,7 +143,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class ThreatModel:
-    """What an attack knows of the network, what it bounds or minimizes, and where its size is recorded.
+    """Knowledge and limits of an attack, and where the size of its perturbation is recorded.
 
     Attributes:
         family: fixed_budget attacks stay in a ball; minimum_norm attacks look for the smallest perturbation;

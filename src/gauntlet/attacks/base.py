@@ -1,4 +1,4 @@
-"""What attacks share: one way to run, columns measured in one place, and the scaffold of the two white-box families.
+"""Attacks: one way to run, columns measured in one place, and a base for each of the two white-box families.
 
 The criterion of success is the batch's. An image that meets it as it is counts as a success at distance 0.
 """
@@ -129,7 +129,7 @@ class FixedBudgetAttack(Attack):
 
 @dataclass(frozen=True)
 class Smallest:
-    """What a minimum-norm attack found for the n images that it was given.
+    """Smallest perturbations found for the n images that a minimum-norm attack was given.
 
     Attributes:
         images: the nearest image found that meets the criterion, the clean one if there is none, ``[n, C, H, W]``.

@@ -1,8 +1,4 @@
-"""Randomized smoothing: certified radii and predictions with a bounded failure probability.
-
-Source: song, chapter 2 and section 5.1 (the procedures CERTIFY and PREDICT of Cohen, Rosenfeld and Kolter
-2019); maerz2023, theorem 3.8.
-"""
+"""Randomized smoothing: certified radii and predictions with a bounded failure probability."""
 
 from __future__ import annotations
 
@@ -61,6 +57,8 @@ class Certify(Procedure):
     ``guess`` (class that the first draws chose), ``votes`` and ``votes_true`` (votes, or sums of
     probabilities, for the guess and for the label), ``draws`` (behind these: n, or 0 for a skipped image),
     ``lower_bound`` (pA), ``upper_bound`` (pB).
+
+    Source: CERTIFY of Cohen, Rosenfeld and Kolter 2019; song, chapter 2 and section 5.1; maerz2023, theorem 3.8.
     """
 
     name: ClassVar[str] = "certify"
@@ -162,6 +160,8 @@ class SmoothedPrediction(Procedure):
 
     Columns: ``prediction`` (-1: abstained), ``abstained``, ``guess`` (class with most votes), ``votes``,
     ``runner_up_votes``, ``p_value``.
+
+    Source: PREDICT of Cohen, Rosenfeld and Kolter 2019; song, chapter 2.
     """
 
     name: ClassVar[str] = "smoothed_prediction"

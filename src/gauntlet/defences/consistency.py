@@ -22,7 +22,7 @@ from gauntlet.setting_types import Number, PositiveInt, Radius
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
 class Consistency(Defence):
-    """Minimise, per image, mean CE(p_i, y) + strength * mean KL(pbar || p_i) + entropy_weight * H(pbar).
+    """Minimize, per image, mean CE(p_i, y) + strength * mean KL(pbar || p_i) + entropy_weight * H(pbar).
 
     The p_i are the softmax outputs of the noisy copies and pbar their mean; gradients flow through both.
 

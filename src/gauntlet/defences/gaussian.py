@@ -15,7 +15,7 @@ from gauntlet.setting_types import PositiveInt, Radius
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
 class Gaussian(Defence):
-    """Minimise the cross-entropy of noisy copies.
+    """Minimize the cross-entropy of noisy copies.
 
     Settings:
         sigma: standard deviation of the noise, in pixel scale.

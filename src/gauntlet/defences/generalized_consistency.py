@@ -20,13 +20,13 @@ from gauntlet.defences.noise import (
 from gauntlet.setting_types import Number, PositiveInt, Radius
 
 Average = Literal["logits", "probabilities"]
-"""What is averaged over the noisy copies: ``logits`` before the softmax, ``probabilities`` after it."""
+"""Quantity that is averaged over the noisy copies: ``logits`` before the softmax, ``probabilities`` after it."""
 
 
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
 class GeneralizedConsistency(Defence):
-    """Minimise an accuracy term, a divergence term on correct images and an entropy term.
+    """Minimize an accuracy term, a divergence term on correct images and an entropy term.
 
     The work states the parts (equations 4.1 to 4.3) and never their sum; the settings name each choice that
     it leaves open, and their defaults are the reading that follows its sentences most closely.

@@ -1,4 +1,4 @@
-"""MACER: maximise the certified radius of the soft-smoothed classifier (Zhai et al. 2020)."""
+"""MACER: maximize the certified radius of the soft-smoothed classifier (Zhai et al. 2020)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSIFICATION_FLOOR = 1e-10
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
 class Macer(Defence):
-    """Minimise the smoothed classification loss and a hinge on the certified radius of correct images.
+    """Minimize the smoothed classification loss and a hinge on the certified radius of correct images.
 
     With the averages over the noisy copies p of ``softmax(z)`` and q of ``softmax(inverse_temperature * z)``,
     an image costs ``-log p_y``, and, if q predicts its label, ``strength * sigma / 2 * (margin - xi)`` with

@@ -14,7 +14,10 @@ from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
 class Natural(Defence):
-    """Cross-entropy of the clean images, the problem (CO) of maerz2023."""
+    """Minimize the cross-entropy of the clean images.
+
+    Source: maerz2023, problem (CO).
+    """
 
     name: ClassVar[str] = "natural"
 

@@ -1,4 +1,4 @@
-"""What the defences for randomized smoothing share: noisy copies and what a network says about them."""
+"""Shared by the defences for randomized smoothing: noisy copies and a network's answers to them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ LEVELS = 255
 class SmoothAdv(Defence):
     """Train on noisy copies of images that an l2 attack on the smoothed classifier perturbed.
 
-    The attack maximises ``-log mean_i F(x + delta + noise_i)_y`` with the network in eval mode; the same
+    The attack maximizes ``-log mean_i F(x + delta + noise_i)_y`` with the network in eval mode; the same
     noise draws then carry the training step.
 
     Settings:

@@ -17,7 +17,7 @@ from gauntlet.setting_types import Number, Radius
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
 class Stability(Defence):
-    """Minimise the clean cross-entropy and the cross-entropy of noisy predictions from clean ones.
+    """Minimize the clean cross-entropy and the cross-entropy of noisy predictions from clean ones.
 
     The clean image and its noisy copy go through the network as one batch; gradients flow through both.
 

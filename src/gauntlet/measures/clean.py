@@ -1,4 +1,4 @@
-"""What the network says of the images themselves."""
+"""The network's answers to the unperturbed images."""
 
 from __future__ import annotations
 

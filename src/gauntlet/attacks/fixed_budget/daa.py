@@ -19,7 +19,7 @@ from gauntlet.setting_types import Norm, PositiveInt, Radius
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
 class Daa(RestartedAttack):
-    """The Lagrangian blob variant in the linf ball.
+    """Distributionally adversarial attack in the linf ball, in its Lagrangian blob variant.
 
     The images of a mini-batch are particles. Each moves by the sign of its own gradient plus a
     kernel-weighted mean of the others' gradients, less the kernel's own gradient. Images are dealt into new

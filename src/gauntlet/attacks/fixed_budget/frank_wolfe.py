@@ -13,7 +13,7 @@ from gauntlet.contracts import PROCEDURES
 from gauntlet.setting_types import Norm, PositiveInt, Share
 
 MomentumStart = Literal["gradient", "zero"]
-"""What the gradient average holds before the first step: the first gradient, or nothing."""
+"""Content of the gradient average before the first step: the first gradient, or nothing."""
 
 
 def lowest_vertex(gradient: Tensor, clean: Tensor, norm: Norm, eps: float) -> Tensor:

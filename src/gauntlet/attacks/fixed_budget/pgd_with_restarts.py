@@ -78,7 +78,7 @@ class RestartedAscent(RestartedAttack):
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
 class PgdWithRestarts(RestartedAscent):
-    """PGD in the linf or l2 ball.
+    """Run PGD again from new random starts on the images that no run has succeeded on yet.
 
     Settings:
         norm: ball; a step goes along the gradient's sign (linf) or the gradient divided by its length (l2).

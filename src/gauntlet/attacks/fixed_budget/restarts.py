@@ -46,24 +46,24 @@ class RestartedAttack(FixedBudgetAttack):
 
     def find(self, model: Classifier, batch: Batch) -> Perturbed:
         """Return the first adversarial images found; of images that withstand all restarts, the last iterate."""
-        standing = unmet(model, batch)
+        robust = unmet(model, batch)
         images = batch.images.clone()
-        restart = torch.zeros_like(batch.labels).index_fill(0, standing, -1)
+        restart = torch.zeros_like(batch.labels).index_fill(0, robust, -1)
         iterations, queries = torch.zeros_like(batch.labels), torch.ones_like(batch.labels)
         done = 0
-        while done < self.restarts and len(standing):
-            together = min(self.restarts - done, max(1, self.side_by_side // len(standing)))
-            rows = standing.repeat(together)
+        while done < self.restarts and len(robust):
+            together = min(self.restarts - done, max(1, self.side_by_side // len(robust)))
+            rows = robust.repeat(together)
             found, success, steps = self.run_once(model, batch.select(rows))
             iterations.index_add_(0, rows, steps)
             queries.index_add_(0, rows, steps + 1)
             # The first restart that succeeds; the last one where none does.
             by_restart = success.view(together, -1)
             first = torch.where(by_restart.any(0), by_restart.long().argmax(0), together - 1)
-            chosen = first * len(standing) + torch.arange(len(standing), device=rows.device)
-            images[standing] = found[chosen]
+            chosen = first * len(robust) + torch.arange(len(robust), device=rows.device)
+            images[robust] = found[chosen]
             hit = success[chosen]
-            restart[standing[hit]] = done + 1 + first[hit]
-            standing = standing[~hit]
+            restart[robust[hit]] = done + 1 + first[hit]
+            robust = robust[~hit]
             done += together
         return Perturbed(images, iterations, queries, {"restart": restart})

@@ -29,6 +29,8 @@ class Baseline:
     Attributes:
         kind: its class in ``foolbox.attacks``.
         norm: that it minimizes; l0 counts pixels.
+        summary: what it does, in a line.
+        paper: where it is from.
         defaults: its settings with the values that Foolbox gives them.
         cost: passes per image, at most, with given settings.
         targeted: it can aim at a target.
@@ -37,6 +39,8 @@ class Baseline:
 
     kind: str
     norm: PerturbationNorm
+    summary: str
+    paper: str
     defaults: Mapping[str, Any]
     cost: Callable[[Mapping[str, Any]], Cost]
     targeted: bool = True
@@ -52,9 +56,14 @@ def _both(passes: float, forward: float = 0) -> Cost:
 
 
 def _deepfool(kind: str, norm: PerturbationNorm) -> Baseline:
-    defaults = {"steps": 50, "candidates": 10, "overshoot": 0.02, "loss": "logits"}
     return Baseline(
-        kind, norm, defaults, lambda s: _both(s["steps"] * ((s["candidates"] or 10) - 1), 1), targeted=False
+        kind,
+        norm,
+        "Step to the nearest linearized boundary until the class changes",
+        "Moosavi-Dezfooli et al. 2016",
+        {"steps": 50, "candidates": 10, "overshoot": 0.02, "loss": "logits"},
+        lambda s: _both(s["steps"] * ((s["candidates"] or 10) - 1), 1),
+        targeted=False,
     )
 
 
@@ -71,6 +80,8 @@ def _brendel_bethge(kind: str, norm: PerturbationNorm) -> Baseline:
     return Baseline(
         kind,
         norm,
+        "Walk along the boundary from a point beyond it, by the best step in a trust region",
+        "Brendel et al. 2019",
         defaults,
         lambda s: _both(s["steps"], 2 * DIRECTIONS + s["binary_search_steps"]),
         needs_start=True,
@@ -83,6 +94,8 @@ BASELINES: dict[str, Baseline] = {
     "carlini_wagner_l2": Baseline(
         "L2CarliniWagnerAttack",
         "l2",
+        "Lower the squared length plus a weighted hinge of the margin by Adam; search the weight",
+        "Carlini and Wagner 2017",
         {
             "binary_search_steps": 9,
             "steps": 10000,
@@ -96,6 +109,8 @@ BASELINES: dict[str, Baseline] = {
     "elastic_net": Baseline(
         "EADAttack",
         "l1",
+        "The attack of Carlini and Wagner with an elastic-net penalty",
+        "Chen et al. 2018",
         {
             "binary_search_steps": 9,
             "steps": 10000,
@@ -109,7 +124,12 @@ BASELINES: dict[str, Baseline] = {
         lambda s: _both(s["binary_search_steps"] * s["steps"], s["binary_search_steps"] * s["steps"]),
     ),
     "ddn": Baseline(
-        "DDNAttack", "l2", {"init_epsilon": 1.0, "steps": 100, "gamma": 0.05}, lambda s: _both(s["steps"])
+        "DDNAttack",
+        "l2",
+        "Decouple a perturbation's direction from its length, which shrinks after success and else grows",
+        "Rony et al. 2019",
+        {"init_epsilon": 1.0, "steps": 100, "gamma": 0.05},
+        lambda s: _both(s["steps"]),
     ),
     "brendel_bethge_linf": _brendel_bethge("LinfinityBrendelBethgeAttack", "linf"),
     "brendel_bethge_l2": _brendel_bethge("L2BrendelBethgeAttack", "l2"),
@@ -177,7 +197,7 @@ class FoolboxAttack(Attack):
 
     @property
     def cost(self) -> Cost:
-        """That of the attack's longest run, and the pass that measures it."""
+        """Passes of the attack's longest run, and those that look before and after."""
         plan = BASELINES[self.attack]
         return plan.cost({**plan.defaults, **self.settings}) + Cost(forward=2)
 

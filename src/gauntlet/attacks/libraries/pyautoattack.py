@@ -22,7 +22,7 @@ LIBRARY_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
 class Fab(MinimumNormAttack):
-    """Fast adaptive boundary attack: a minimal-norm attack that projects on linearized boundaries.
+    """Fast adaptive boundary attack: a minimum-norm attack that projects on linearized boundaries.
 
     Settings:
         norm: what is minimized.
@@ -175,7 +175,7 @@ def _inside_ball(network: LibraryNetwork, batch: Batch, images: Tensor, norm: No
 @PROCEDURES.register
 @dataclass(frozen=True, kw_only=True)
 class AutoAttack(FixedBudgetAttack):
-    """AutoAttack in its standard version: four attacks in turn on the images that still stand.
+    """AutoAttack in its standard version: four attacks in turn on the images that withstand so far.
 
     APGD on cross-entropy, APGD on the targeted DLR loss, targeted FAB, and Square with 5,000 queries.
 
@@ -183,7 +183,7 @@ class AutoAttack(FixedBudgetAttack):
         norm: the ball.
 
     Columns: ``broken_by``, the number of the attack that succeeded first (1 to 4; 0 for images that are
-    misclassified already, -1 for images that stand).
+    misclassified already, -1 for images that withstand all).
 
     Source: Croce and Hein 2020.
     """
@@ -205,11 +205,11 @@ class AutoAttack(FixedBudgetAttack):
         return apgd + targeted + fab + Cost(forward=5000)
 
     def find(self, model: Classifier, batch: Batch) -> Perturbed:
-        """Return the first adversarial image found for each; images that stand stay clean."""
+        """Return the first adversarial image found for each; images that withstand all stay clean."""
         refuse_targets(batch, "AutoAttack")
-        standing = unmet(model, batch)
+        robust = unmet(model, batch)
         images = batch.images.clone()
-        broken_by = torch.zeros_like(batch.labels).index_fill(0, standing, -1)
+        broken_by = torch.zeros_like(batch.labels).index_fill(0, robust, -1)
         iterations, queries = torch.zeros_like(batch.labels), torch.ones_like(batch.labels)
         stages = (
             Apgd(norm=self.norm, eps=self.eps).perturb,
@@ -218,18 +218,18 @@ class AutoAttack(FixedBudgetAttack):
             self._square,
         )
         for number, stage in enumerate(stages, 1):
-            if len(standing) == 0:
+            if len(robust) == 0:
                 break
-            part = batch.select(standing)
+            part = batch.select(robust)
             found = stage(model, part)
-            iterations[standing] += found.iterations
-            queries[standing] += found.queries
+            iterations[robust] += found.iterations
+            queries[robust] += found.queries
             with torch.no_grad():
                 fooled = model(found.images).argmax(1) != part.labels
             fooled &= lengths(found.images - part.images, self.norm) <= self.eps * (1 + 1e-6)
-            images[standing[fooled]] = found.images[fooled]
-            broken_by[standing[fooled]] = number
-            standing = standing[~fooled]
+            images[robust[fooled]] = found.images[fooled]
+            broken_by[robust[fooled]] = number
+            robust = robust[~fooled]
         return Perturbed(images, iterations, queries, {"broken_by": broken_by})
 
     def _square(self, model: Classifier, batch: Batch) -> Perturbed:

@@ -1,6 +1,6 @@
 """Linear region attack: exact minimal perturbations in one linear region after the other.
 
-Source: croce2019, section 4, Algorithm 1. All images, all their starts and, for each, one region and one
+All images, all their starts and, for each, one region and one
 target class at a time are worked on together.
 """
 
@@ -83,6 +83,8 @@ class LinearRegion(MinimumNormAttack):
         checkpoints: numbers of regions after which the smallest distance is recorded, in a column
             ``l2_after_<regions>``.
         at_once: programs solved at once; bounds the memory.
+
+    Source: croce2019, section 4, Algorithm 1.
     """
 
     name: ClassVar[str] = "linear_region"

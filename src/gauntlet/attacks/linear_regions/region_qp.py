@@ -65,7 +65,7 @@ class Programs:
 
 @dataclass(frozen=True)
 class Solutions:
-    """What the solver found for each program.
+    """The solver's result for each program.
 
     Attributes:
         points: primal point of the best dual value, ``[B, C, H, W]``.

@@ -1,1 +1,1 @@
-"""What black-box attacks ask the network through: counted queries, and random numbers per image."""
+"""Shared by all black-box attacks: counted queries, and random numbers per image."""

@@ -1,4 +1,4 @@
-"""What black-box attacks share: the accounting of their queries, and the columns they record."""
+"""Shared by all black-box attacks: the accounting of their queries, and the columns they record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEVER = float("nan")
 
 @dataclass
 class Findings:
-    """What a search has found so far; it writes into these tensors.
+    """Results so far of a search, which writes into these tensors.
 
     Attributes:
         images: the image each search ends with, ``[N, C, H, W]``.

@@ -102,7 +102,7 @@ class IterativeScoreBasedAttack(ScoreBasedAttack):
             iteration += 1
 
     def _affordable(self, state: ScoreBasedState, rows: Tensor, iteration: int) -> Tensor:
-        """Say which images have the queries of a step, and of its test if that is charged."""
+        """Return which images have the queries of a step, and of its test if that is charged."""
         return state.oracle.remaining(rows) >= self.queries_of_step(iteration) + self.charge_success_tests
 
     def tested(self, iteration: int) -> bool:

@@ -1,4 +1,4 @@
-"""Pixel attack: differential evolution over the places and colours of a few pixels."""
+"""Pixel attack: differential evolution over the places and colors of a few pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OnePixel(Attack):
         population: candidates of each image.
         generations: most generations.
 
-    Colours are multiples of 1/255, and what changes is the image rounded down to them.
+    Colors are multiples of 1/255, and what changes is the image rounded down to them.
 
     Columns: ``pixels``, changed pixels.
 
@@ -126,9 +126,9 @@ class OnePixel(Attack):
         channels, height, width = images.shape[1:]
         genes = people.view(count, size, self.pixels, 2 + channels)
         row, column = (genes[..., 0] * height).long(), (genes[..., 1] * width).long()
-        colours = (genes[..., 2:] * 256).floor().clamp(max=255)
+        colors = (genes[..., 2:] * 256).floor().clamp(max=255)
         painted = images[:, None].expand(-1, size, -1, -1, -1).flatten(3).clone()
         position = (row * width + column)[:, :, None].expand(-1, -1, channels, -1)
         base = painted.gather(3, position)
-        change = (colours.transpose(2, 3) - (base * 255).floor()) / 255
+        change = (colors.transpose(2, 3) - (base * 255).floor()) / 255
         return painted.scatter(3, position, (base + change).clamp(0, 1)).unflatten(3, (height, width))

@@ -70,8 +70,8 @@ class Square(ScoreBasedAttack):
                 vertical = (down >= top) & (down < top + side)
                 horizontal = (across >= left) & (across < left + side)
                 inside = (vertical[:, :, None] & horizontal[:, None, :])[:, None]
-                colour = torch.where(draws[:, 2:] < 0.5, -2 * self.eps, 2 * self.eps)[:, :, None, None]
-                point = project_onto_ball_and_box(current + inside * colour, clean, "linf", self.eps)
+                color = torch.where(draws[:, 2:] < 0.5, -2 * self.eps, 2 * self.eps)[:, :, None, None]
+                point = project_onto_ball_and_box(current + inside * color, clean, "linf", self.eps)
             logits = oracle.scores(point, rows)
             criterion = state.criterion.rows(rows)
             loss, reached = objective(criterion, logits, self.loss), criterion.met_by(logits)

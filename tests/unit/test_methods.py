@@ -1,0 +1,35 @@
+"""The page of all methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gauntlet.contracts import DEFENCES, PROCEDURES
+from gauntlet.methods import methods_page, source_of
+
+PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
+
+
+def test_the_page_is_what_the_registries_say():
+    assert PAGE.read_text(encoding="utf-8") == methods_page(), "gauntlet methods writes it anew"
+
+
+def test_every_component_has_a_line_on_the_page():
+    page = methods_page()
+    assert all(f"| `{name}`" in page for name in [*PROCEDURES.names(), *DEFENCES.names()])
+
+
+def test_an_attack_is_shown_with_all_its_norms_and_what_it_sees():
+    (pdpgd,) = (line for line in methods_page().splitlines() if line.startswith("| `pdpgd`"))
+    assert "| minimum_norm | linf, l2, l1, l0 | gradients | matyasko2020, Algorithm 3" in pdpgd
+
+
+def test_the_source_is_the_first_sentence_of_its_paragraph():
+    class Method:
+        """Do something.
+
+        Source: Somebody et al. (2019), section
+        2. The rest is a remark.
+        """
+
+    assert source_of(Method) == "Somebody et al. (2019), section 2"
