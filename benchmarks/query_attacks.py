@@ -22,8 +22,9 @@ from _measuring import Sizes, options, read, seconds
 from torch import Tensor, nn
 
 from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
-from gauntlet.attacks.decision_based.opt import OPT, SignOPT
+from gauntlet.attacks.decision_based.opt import OPT
 from gauntlet.attacks.decision_based.rays import RayS
+from gauntlet.attacks.decision_based.sign_opt import SignOPT
 from gauntlet.attacks.queries.base import QueryAttack
 from gauntlet.attacks.score_based.bandits import Bandits
 from gauntlet.attacks.score_based.bobyqa import BOBYQA

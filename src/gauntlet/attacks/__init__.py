@@ -1,8 +1,9 @@
 """Attacks: procedures that look for adversarial examples. Importing the package registers them."""
 
 from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
-from gauntlet.attacks.decision_based.opt import OPT, SignOPT
+from gauntlet.attacks.decision_based.opt import OPT
 from gauntlet.attacks.decision_based.rays import RayS
+from gauntlet.attacks.decision_based.sign_opt import SignOPT
 from gauntlet.attacks.fixed_budget.daa import Daa
 from gauntlet.attacks.fixed_budget.frank_wolfe import FrankWolfe
 from gauntlet.attacks.fixed_budget.mi_fgsm import MiFgsm

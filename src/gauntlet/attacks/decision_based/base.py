@@ -18,7 +18,7 @@ from gauntlet.contracts import Batch, Classifier, ThreatModel
 
 
 class DecisionBasedState:
-    """One batch under a hard-label attack.
+    """One batch under a decision-based attack.
 
     Args:
         oracle: answers with labels.

@@ -1,4 +1,4 @@
-"""HopSkipJump: hard-label attack along the boundary's estimated normal (Chen et al., 2020)."""
+"""HopSkipJump: decision-based attack along the boundary's estimated normal (Chen et al., 2020)."""
 
 from __future__ import annotations
 

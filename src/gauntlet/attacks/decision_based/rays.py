@@ -1,4 +1,4 @@
-"""RayS: hard-label attack that searches the directions {-1, +1}^D (chen2021, Algorithms 5 and 6)."""
+"""RayS: decision-based attack that searches the directions {-1, +1}^D (chen2021, Algorithms 5 and 6)."""
 
 from __future__ import annotations
 

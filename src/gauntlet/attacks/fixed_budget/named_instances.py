@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gauntlet.attacks.criterion import TargetRule
-from gauntlet.attacks.fixed_budget.pgd import Pgd, RandomStart
+from gauntlet.attacks.fixed_budget.pgd import RandomStart
 from gauntlet.setting_types import Norm
 
 StepRule = Literal["eps", "eps - sigma", "constant", "1/255", ">= eps/S"]
@@ -31,35 +31,6 @@ class NamedInstance:
     random_start: RandomStart
     target: TargetRule
     references: tuple[int, ...]
-
-    def attack(self, eps: float, *, steps: int = 10, sigma: float | None = None) -> Pgd:
-        """Return the attack.
-
-        Args:
-            eps: radius in pixel scale.
-            steps: S, for the instances with several steps. Where the table leaves the length free
-                (constant, >= eps/S) it is 2.5 eps/S, enough to reach the ball's surface and walk along it.
-            sigma: standard deviation of a Gaussian start, by default eps / 2.
-        """
-        steps = steps if self.several_steps else 1
-        sigma = eps / 2 if sigma is None else sigma
-        free = 2.5 * eps / steps
-        lengths: dict[StepRule, float] = {
-            "eps": eps,
-            "eps - sigma": eps - sigma,
-            "constant": free,
-            "1/255": 1 / 255,
-            ">= eps/S": free,
-        }
-        return Pgd(
-            norm=self.norm,
-            eps=eps,
-            steps=steps,
-            step_size=lengths[self.step_rule],
-            random_start=self.random_start,
-            start_scale=sigma if self.random_start == "gaussian" else None,
-            target=self.target,
-        )
 
 
 def _instance(

@@ -34,12 +34,6 @@ def prox_l1(perturbation: Tensor, weight: Tensor) -> Tensor:
     return F.relu(perturbation.abs() - per_image(weight, perturbation)) * perturbation.sign()
 
 
-def prox_l0(perturbation: Tensor, weight: Tensor) -> Tensor:
-    """Hard threshold of each entry at sqrt(2 mu) (eq. 5.14)."""
-    threshold = per_image((2 * weight).sqrt(), perturbation)
-    return perturbation * (perturbation.abs() > threshold)
-
-
 def prox_pixel_l0(perturbation: Tensor, weight: Tensor) -> Tensor:
     """Keep all channels of a pixel whose largest channel exceeds sqrt(2 mu) (eq. 5.16, the work's rule)."""
     threshold = per_image((2 * weight).sqrt(), perturbation)

@@ -4,8 +4,9 @@ import torch
 from gauntlet.attacks.decision_based.base import DecisionBasedState
 from gauntlet.attacks.decision_based.boundary_radius import BoundaryRadius, unit
 from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
-from gauntlet.attacks.decision_based.opt import OPT, SignOPT
+from gauntlet.attacks.decision_based.opt import OPT
 from gauntlet.attacks.decision_based.rays import RayS
+from gauntlet.attacks.decision_based.sign_opt import SignOPT
 from gauntlet.attacks.decision_based.trace import Trace, trace_marks
 from gauntlet.attacks.queries.oracle import LabelOracle
 

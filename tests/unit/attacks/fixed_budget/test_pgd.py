@@ -184,15 +184,20 @@ def test_softmax_log_of_a_lost_class_is_infinite_and_cross_entropy_is_not():
 
 
 @pytest.mark.parametrize("name", NAMED_INSTANCES)
-def test_every_named_instance_runs_as_table_2_1_describes_it(name, cnn, random_batch):
-    instance, eps = NAMED_INSTANCES[name], 8 / 255
-    attack = instance.attack(eps, steps=4, sigma=eps / 4)
-    assert attack.steps == (4 if instance.several_steps else 1)
-    if instance.step_rule == "eps - sigma":
-        assert attack.step_size == pytest.approx(0.75 * eps)
-    if instance.step_rule == ">= eps/S":
-        assert attack.step_size >= eps / 4
-    found = attack.run(cnn, random_batch())
+def test_every_named_instance_is_pgd_with_some_settings(name, cnn, random_batch):
+    instance, eps, sigma = NAMED_INSTANCES[name], 8 / 255, 2 / 255
+    steps = 4 if instance.several_steps else 1
+    sizes = {"eps": eps, "eps - sigma": eps - sigma, "1/255": 1 / 255}
+    attack = Pgd(
+        norm=instance.norm,
+        eps=eps,
+        steps=steps,
+        step_size=sizes.get(instance.step_rule, 2.5 * eps / steps),
+        random_start=instance.random_start,
+        start_scale=sigma if instance.random_start == "gaussian" else None,
+        target=instance.target,
+    )
+    found = attack.run(cnn, random_batch(targeted=True))
     assert (found.columns[instance.norm] <= eps * (1 + 1e-4)).all()
     assert (found.columns[instance.norm] > 0).all()
 

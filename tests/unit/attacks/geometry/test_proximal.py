@@ -9,7 +9,6 @@ from scipy.optimize import minimize
 
 from gauntlet.attacks.geometry.norms import project_onto_ball
 from gauntlet.attacks.geometry.proximal import (
-    prox_l0,
     prox_l1,
     prox_l2,
     prox_linf,
@@ -27,7 +26,7 @@ WORKED_EXAMPLES = [
     (prox_linf, 7.0, [0, 0, 0]),
     (prox_l2, 1.5, [1.79732, 0.59911, -1.19822]),
     (prox_l1, 1.5, [1.5, 0, -0.5]),
-    (prox_l0, 1.5, [3, 0, -2]),
+    (prox_pixel_l0, 1.5, [3, 0, -2]),
 ]
 
 
@@ -71,7 +70,7 @@ def test_l0_operators_are_the_best_of_all_supports():
         torch.testing.assert_close(prox_pixel_l0_exact(x, torch.tensor([weight])), kept[costs.argmin()][None])
         single = x[:, :1]
         costs = weight * masks.sum(1) + ((kept - x) ** 2)[:, :1].flatten(1).sum(1) / 2
-        for operator in (prox_l0, prox_pixel_l0, prox_pixel_l0_exact):
+        for operator in (prox_pixel_l0, prox_pixel_l0_exact):
             torch.testing.assert_close(
                 operator(single, torch.tensor([weight])), kept[costs.argmin()][None, :1]
             )
@@ -96,7 +95,7 @@ def test_moreau_operator_and_projection_on_the_dual_ball_add_up_to_the_point(pro
     torch.testing.assert_close(prox(x, weight) + projection, x, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("prox", [prox_linf, prox_l2, prox_l1, prox_l0, prox_pixel_l0, prox_pixel_l0_exact])
+@pytest.mark.parametrize("prox", [prox_linf, prox_l2, prox_l1, prox_pixel_l0, prox_pixel_l0_exact])
 def test_weight_zero_changes_nothing_and_zero_stays_zero(prox):
     x = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(5))
     torch.testing.assert_close(prox(x, torch.zeros(3)), x)

@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
-from gauntlet.attacks.decision_based.opt import OPT, SignOPT
+from gauntlet.attacks.decision_based.opt import OPT
 from gauntlet.attacks.decision_based.rays import RayS
+from gauntlet.attacks.decision_based.sign_opt import SignOPT
 from gauntlet.attacks.queries.base import QueryAttack
 from gauntlet.attacks.queries.oracle import BudgetExceededError, LabelOracle, ScoreOracle
 from gauntlet.attacks.score_based.bandits import Bandits

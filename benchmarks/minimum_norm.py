@@ -1,6 +1,6 @@
-"""Time of the minimal-norm attacks over their bare passes, and the throughput of the linear region attack.
+"""Time of the minimum-norm attacks over their bare passes, and the throughput of the linear region attack.
 
-    python benchmarks/minimal_norm.py [--device cuda] [--threads 1] [--repeats 5] [--batch 128]
+    python benchmarks/minimum_norm.py [--device cuda] [--threads 1] [--repeats 5] [--batch 128]
 
 Bare passes and attack take turns, so that a busy machine disturbs both alike; of the ratios of the pairs,
 the median and the range are printed. On a CPU it is the processor's time that counts.
