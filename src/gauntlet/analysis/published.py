@@ -28,6 +28,7 @@ def beside_published(
     on: Sequence[str],
     value: str = "value",
     scale: float = 1.0,
+    keep: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Put the published number of each cell beside ours.
 
@@ -38,6 +39,7 @@ def beside_published(
         on: key columns. A published key may be written as a fraction (``8/255``) where ours is a number.
         value: the published column.
         scale: factor from the published unit to ours, such as 0.01 from percent.
+        keep: further columns of the published numbers to stand beside them.
 
     Returns:
         The rows of ``frame`` in their order, then the published rows that we have no counterpart of (with
@@ -61,7 +63,7 @@ def beside_published(
     if taken:
         raise ValueError(f"the reproduced frame must not bring its own {' and '.join(taken)}")
     ours = frame.reset_index(drop=True).copy()
-    theirs = published.reindex(columns=[*keys, value]).reset_index(drop=True)
+    theirs = published.reindex(columns=[*keys, value, *keep]).reset_index(drop=True)
     theirs = theirs.rename(columns={value: "published"})
     theirs["published"] = _numbers(theirs["published"]) * scale
     for key in keys:
@@ -74,15 +76,17 @@ def beside_published(
             raise ValueError(
                 f"{name} numbers are not unique by {', '.join(keys)}: {', '.join(twice.unique()[:5])}"
             )
-    found = theirs.set_index("_key")["published"]
-    ours["published"] = ours["_key"].map(found).astype(float)
+    found = theirs.set_index("_key")
+    ours["published"] = ours["_key"].map(found["published"]).astype(float)
+    for column in keep:
+        ours[column] = ours["_key"].map(found[column])
     lonely = theirs[~theirs["_key"].isin(ours["_key"])]
     joined = pd.concat([ours, lonely], ignore_index=True) if len(lonely) else ours
     for column in ("ci_low", "ci_high"):
         if column not in joined:
             joined[column] = np.nan
     joined["difference"] = joined["reproduced"] - joined["published"]
-    others = [column for column in frame.columns if column not in (*keys, *COMPARED)]
+    others = [column for column in (*frame.columns, *keep) if column not in (*keys, *COMPARED)]
     return joined[[*keys, *COMPARED, *others]]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,13 +10,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.works.matyasko2020.primal_dual.minimal_norms import ATTACKS, NORMS, Attack
-
+Runs = list[tuple[str, dict[str, Any], dict[str, Any]]]
 Written = tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]
 RADII = (1, 2, 3, 4, 5)
-LADDER = {1: 1, 10: 2, 100: 4}
-LADDER_DAA = {1: 1, 50: 3}
-VICTIMS = tuple(f"{data}-{kind}" for data in ("mnist", "cifar") for kind in ("plain", "linf-at", "l2-at"))
+NORMS = ("linf", "l2", "l1", "l0")
+ALL = (1, 10, 100)
+# By norm: each attack's key in the names of procedures, its name in tables, its numbers of restarts.
+MINIMIZING: dict[str, tuple[tuple[str, str, tuple[int, ...]], ...]] = {
+    "linf": (("df", "DF", ()), ("bb", "B&B", ()), ("fab", "FAB", ALL), ("pdpgd", "PDPGD", ALL)),
+    "l2": (
+        ("df", "DF", ()), ("cw", "C&W", ()), ("ddn", "DDN", ()), ("bb", "B&B", ()), ("fab", "FAB", ALL),
+        ("pdgd", "PDGD", ALL),
+    ),
+    "l1": (
+        ("sf", "SparseFool", ()), ("ead", "EAD", ()), ("bb", "B&B", ()), ("fab", "FAB", ALL),
+        ("pdpgd", "PDPGD", ALL),
+    ),
+    "l0": (("jsma", "JSMA", ()), ("bb", "B&B", ()), ("pdpgd", "PDPGD", ALL)),
+}  # fmt: skip
+IN_BALL: dict[str, tuple[tuple[str, str, tuple[int, ...]], ...]] = {
+    "linf": (("daa", "DAA", (1, 50)), ("pgd", "PGD", ALL)),
+    "l2": (("pgd", "PGD", ALL), ("margin", "PGD, margin loss", ())),
+    "l1": (("pgd", "PGD", ALL),),
+    "l0": (("pixel", "Pixel", ()),),
+}
 DIVISORS = {5: 1.0, 25: 1.3}
 """What the step size is the radius' part of, and the factor by which such a run is worse."""
 
@@ -104,35 +121,45 @@ class World:
         victim = name.removesuffix("-fixed")
         settings: dict[str, Any] = {}
         rows = []
+        in_ball = name.endswith("-fixed")
         for norm in NORMS:
-            for attack in ATTACKS[norm]:
-                if attack.in_ball != name.endswith("-fixed") or f"{norm}-{attack.key}" in self.left_out:
+            for key, attack, restarts in (IN_BALL if in_ball else MINIMIZING)[norm]:
+                if f"{norm}-{key}" in self.left_out:
                     continue
-                make = self._in_ball if attack.in_ball else self._minimal
-                for procedure, entry, columns in make(victim, norm, attack):
+                make = self._in_ball if in_ball else self._minimal
+                for procedure, entry, columns in make(victim, norm, key, attack, restarts):
                     settings[procedure] = entry
                     rows.append(
                         pd.DataFrame({"procedure": procedure, **self._common(), "success": True, **columns})
                     )
         return settings, rows
 
+    def labels(self, evaluation: str, procedure: str) -> dict[str, Any]:
+        """Return the radii of this world, which are 1 to 5 in every norm."""
+        return {"radius": int(procedure.split("-")[2])} if evaluation.endswith("-fixed") else {}
+
     def _common(self) -> dict[str, Any]:
         number = np.arange(self.images)
-        return {"index": number, "label": number % 10, "correct": number % 10 != 9, "prediction": 3}
+        return {
+            "index": number,
+            "label": number % 10,
+            "target": -1,
+            "correct": number % 10 != 9,
+            "prediction": 3,
+        }
 
-    def _minimal(self, victim: str, norm: str, attack: Attack) -> list[tuple[str, dict[str, Any], Any]]:
-        procedure, distance = f"{norm}-{attack.key}", self.distance(victim, norm)
+    def _minimal(self, victim: str, norm: str, key: str, attack: str, restarts: tuple[int, ...]) -> Runs:
+        procedure, distance = f"{norm}-{key}", self.distance(victim, norm)
         measured = "pixels" if norm == "l0" else norm
         share = self.failing.get(f"{victim} {procedure}", 0.0)
         columns: dict[str, Any] = {"success": np.arange(self.images) < (1 - share) * self.images}
-        if not attack.restarts:
-            columns[measured] = distance * self.factor(victim, norm, attack.name)
-        for printed in attack.restarts:
-            sizes = distance * self.factor(victim, norm, f"{attack.name}-{printed}")
-            columns[f"{norm}_after_{LADDER[printed]}"] = sizes
-            columns[measured] = sizes
-        entry: dict[str, Any] = {"name": attack.key, "steps": self.steps}
-        if attack.key in ("pdgd", "pdpgd"):
+        if not restarts:
+            columns[measured] = distance * self.factor(victim, norm, attack)
+        for number in restarts:
+            sizes = distance * self.factor(victim, norm, f"{attack}-{number}")
+            columns |= {f"{norm}_after_{number}": sizes, measured: sizes}
+        entry: dict[str, Any] = {"name": key, "steps": self.steps}
+        if key in ("pdgd", "pdpgd"):
             columns |= {
                 f"{norm}_at_0.1": distance * 1.5, f"{norm}_at_0.5": np.full(self.images, np.inf),
                 f"{norm}_at_1": distance * 1.2, "step_size": np.float32(0.1),
@@ -143,24 +170,26 @@ class World:
             }  # fmt: skip
         return [(procedure, entry, columns)]
 
-    def _in_ball(self, victim: str, norm: str, attack: Attack) -> list[tuple[str, dict[str, Any], Any]]:
+    def _in_ball(self, victim: str, norm: str, key: str, attack: str, restarts: tuple[int, ...]) -> Runs:
         distance, made = self.distance(victim, norm), []
-        ladder = LADDER_DAA if attack.key == "daa" else LADDER
         for number, eps in enumerate(RADII, 1):
-            if attack.key == "pixel":
+            if key == "pixel":
                 found = distance * self.factor(victim, norm, "Pixel") <= min(eps, self.stall)
                 made.append((f"l0-pixel-{number}", {"name": "one_pixel", "pixels": eps}, {"success": found}))
                 continue
             for divisor, worse in DIVISORS.items():
                 restart = np.full(self.images, -1)
-                labels = {ladder[printed]: f"{attack.name}-{printed}" for printed in attack.restarts}
-                for here, label in sorted((labels or {1: attack.name}).items(), reverse=True):
-                    restart = np.where(
-                        distance * worse * self.factor(victim, norm, label) <= eps, here, restart
-                    )
-                entry = {"name": attack.key, "eps": eps, "steps": 100}
-                made.append((f"{norm}-{attack.key}-{number}-{divisor}", entry, {"restart": restart}))
+                columns = {each: f"{attack}-{each}" for each in restarts} or {1: attack}
+                for each, column in sorted(columns.items(), reverse=True):
+                    found = distance * worse * self.factor(victim, norm, column) <= eps
+                    restart = np.where(found, each, restart)
+                entry = {"name": key, "eps": eps, "steps": 100}
+                made.append((f"{norm}-{key}-{number}-{divisor}", entry, {"restart": restart}))
         return made
+
+    def model(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Return history and manifest of a model."""
+        return pd.DataFrame({"epoch": [1, 2, 3], "test_accuracy": [0.5, 0.9, np.nan]}), {}
 
     def evaluation(self, name: str) -> Written:
         """Return the rows of an evaluation, its manifest and the images that it kept."""
@@ -175,24 +204,3 @@ class World:
 def world() -> World:
     """The world in which the claims hold."""
     return World()
-
-
-@pytest.fixture
-def settings() -> dict[str, Any]:
-    """The settings that all artefacts and claims share."""
-    return {
-        "ladder": [list(row) for row in LADDER.items()],
-        "ladder-daa": [list(row) for row in LADDER_DAA.items()],
-    }
-
-
-@pytest.fixture
-def with_fixed() -> Callable[..., list[str]]:
-    """Return a function that adds the evaluations of attacks in a ball to names of models."""
-    return lambda *names: [*names, *(f"{name}-fixed" for name in names)]
-
-
-@pytest.fixture
-def victims() -> tuple[str, ...]:
-    """All six models."""
-    return VICTIMS

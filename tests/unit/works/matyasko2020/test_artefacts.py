@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from gauntlet.works.matyasko2020 import minimal_norm_figures, minimal_norm_tables
-from gauntlet.works.matyasko2020.primal_dual.minimal_norms import column_named, mean_sizes, victims_of
-
-MNIST = ("mnist-plain", "mnist-linf-at", "mnist-l2-at")
+from gauntlet.analysis.robustness import mean_distance
+from gauntlet.works.matyasko2020.primal_dual import figures, tables
+from gauntlet.works.matyasko2020.primal_dual.columns import column
 
 
 @pytest.fixture
-def means(world, evaluations, inputs, settings, published):
+def means(world, inputs_of):
     """Table 5.1."""
-    return minimal_norm_tables.mean_norms(
-        inputs(
-            settings={**settings, "units": {"linf": 0.1}},
-            evaluations=evaluations(world, *MNIST),
-            published=published("table_5_1.csv", "text_section_5_4.csv"),
-        )
-    )
+    return tables.mean_norms(inputs_of("table-5-1", world, scale="full"))
 
 
 def test_means_are_over_the_images_that_an_attack_succeeds_on(means):
@@ -53,24 +45,15 @@ def test_printed_means_are_in_the_units_of_the_norms_and_beside_their_own_attack
     assert "[76 %] (4.84)" in shown.loc[("l2", "DF"), "linf-AT"]
 
 
-def test_an_attack_that_was_not_run_has_a_dash_beside_its_printed_number(
-    world, evaluations, inputs, settings, published
-):
+def test_an_attack_that_was_not_run_has_a_dash_beside_its_printed_number(world, inputs_of):
     short = world.but(left_out=("linf-bb", "l2-bb", "l1-bb", "l0-bb"))
-    made = minimal_norm_tables.mean_norms(
-        inputs(
-            settings=settings, evaluations=evaluations(short, *MNIST), published=published("table_5_1.csv")
-        )
-    )
+    made = tables.mean_norms(inputs_of("table-5-1", short, scale="full"))
     assert made.layout.set_index(["norm", "attack"]).loc[("l2", "B&B"), "plain"] == "– (1.03)"
     assert any("B&B" in note for note in made.notes)
 
 
-def test_robust_accuracy_counts_all_images_and_takes_the_best_step_size(
-    world, evaluations, inputs, settings, with_fixed
-):
-    results = evaluations(world, *with_fixed("mnist-l2-at"))
-    made = minimal_norm_tables.robust_accuracies(inputs(settings=settings, evaluations=results))
+def test_robust_accuracy_counts_all_images_and_takes_the_best_step_size(world, inputs_of):
+    made = tables.robust_accuracies(inputs_of("table-5-4", world, scale="full"))
     frame = made.frame.set_index(["norm", "eps", "attack"])
     # A tenth of the images is misclassified; the others are found from factor times distance on.
     for attack, factor in (("PDPGD-100", 1.0), ("PGD-10", 1.08), ("DF", 2.5)):
@@ -78,21 +61,17 @@ def test_robust_accuracy_counts_all_images_and_takes_the_best_step_size(
         row = frame.loc[("linf", 3.0, attack)]
         assert row["reproduced"] == pytest.approx(expected, abs=0.6)
         assert row["ci_low"] < expected < row["ci_high"]
-    assert frame.loc[("linf", 3.0, "PGD-10"), ["radius_over_step", "restarts"]].tolist() == [5, 2]
-    assert frame.loc[("linf", 3.0, "DAA-50"), "restarts"] == 3
+    assert frame.loc[("linf", 3.0, "PGD-10"), ["radius_over_step", "restarts"]].tolist() == [5, 10]
+    assert frame.loc[("linf", 3.0, "DAA-50"), "restarts"] == 50
     assert "lost" in made.notes[0]
     assert made.layout.iloc[0].tolist() == ["linf", "radius", "1", "2", "3", "4", "5"]
     assert (frame["reproduced"].groupby(level=[0, 2]).diff().dropna() <= 1e-9).all()
 
 
-def test_published_columns_of_unclear_restarts_stand_alone(
-    world, evaluations, inputs, settings, published, with_fixed
-):
-    results = evaluations(world, *with_fixed("cifar-linf-at"))
-    printed = published("table_5_7.csv")
-    made = minimal_norm_tables.robust_accuracies(
-        inputs(settings=settings, evaluations=results, published=printed)
-    )
+def test_published_columns_of_unclear_restarts_stand_alone(world, inputs_of):
+    inputs = inputs_of("table-5-7", world, scale="full")
+    printed = inputs.published
+    made = tables.robust_accuracies(inputs)
     assert made.frame["published"].notna().sum() == len(printed)
     unclear = made.frame[made.frame["attack"].str.contains("?", regex=False)]
     assert len(unclear) > 0
@@ -107,24 +86,8 @@ def test_published_columns_of_unclear_restarts_stand_alone(
     assert jsma["label_confidence"] == "high"
 
 
-def test_clean_accuracies_and_success_rates_stand_beside_the_printed_ones(
-    world, evaluations, inputs, settings, published, victims, tmp_path
-):
-    models = {}
-    for name in victims:
-        models[f"matyasko-{name}"] = tmp_path / name
-        (tmp_path / name).mkdir()
-        pd.DataFrame({"epoch": [1, 2, 3], "test_accuracy": [0.5, 0.9, np.nan]}).to_parquet(
-            tmp_path / name / "history.parquet"
-        )
-    made = minimal_norm_tables.text_numbers(
-        inputs(
-            settings=settings,
-            evaluations=evaluations(world, *victims),
-            models=models,
-            published=published("text_section_5_4.csv"),
-        )
-    )
+def test_clean_accuracies_and_success_rates_stand_beside_the_printed_ones(world, inputs_of):
+    made = tables.text_numbers(inputs_of("table-5-text", world, scale="full"))
     frame = made.frame.set_index(["dataset", "model", "quantity", "images"])
     whole = frame.loc[("MNIST", "plain", "clean accuracy", "full test set")]
     assert whole[["reproduced", "published"]].tolist() == [90, 99.17]
@@ -136,24 +99,21 @@ def test_clean_accuracies_and_success_rates_stand_beside_the_printed_ones(
     assert made.frame["published"].notna().sum() == 14
 
 
-def test_every_candidate_step_size_is_listed_with_its_mean_and_the_choice_is_marked(
-    world, evaluations, inputs, settings
-):
-    made = minimal_norm_tables.step_sizes(
-        inputs(settings=settings, evaluations=evaluations(world, "mnist-plain"))
-    )
-    frame = made.frame.set_index(["norm", "step_size"])
+def test_every_candidate_step_size_is_listed_with_its_mean_and_the_choice_is_marked(world, inputs_of):
+    made = tables.step_sizes(inputs_of("table-5-algorithms", world))
+    plain = made.frame.query("dataset == 'MNIST' and model == 'plain'")
+    frame = plain.set_index(["norm", "step_size"])
     assert frame.loc[("l2", 0.1), "mean_norm"] == pytest.approx(1.5 * 3.5, abs=0.05)
     assert frame.loc[("l2", 0.5), "success_percent"] == 0
     assert frame.index[frame["chosen"]].get_level_values(1).unique().tolist() == [0.1]
     assert frame.loc[("linf", 0.1), ["algorithm", "direction"]].tolist() == ["3 (PDPGD)", "sign"]
     assert frame.loc[("l2", 0.1), "algorithm"] == "2 (PDGD)"
-    assert made.layout.set_index("norm").loc["l2", "step 0.5"] == "– [0 %]"
+    assert (made.layout.set_index("norm").loc["l2", "step 0.5"] == "– [0 %]").all()
 
 
-def test_the_digits_shown_are_those_that_every_attack_fooled(world, evaluations, inputs, settings):
+def test_the_digits_shown_are_those_that_every_attack_fooled(world, inputs_of):
     easy = world.but(failing={"mnist-plain l1-pdpgd": 0.94})
-    made = minimal_norm_figures.figure_5_1(inputs(settings=settings, evaluations=evaluations(easy, *MNIST)))
+    made = figures.figure_5_1(inputs_of("figure-5-1", easy))
     assert len(made.frame) == 3 * 4 * 10
     shown = made.frame["index"].unique()
     assert len(shown) == 10
@@ -165,12 +125,8 @@ def test_the_digits_shown_are_those_that_every_attack_fooled(world, evaluations,
     np.testing.assert_allclose(strip["size"], world.distance("mnist-plain", "l2")[strip["index"]], rtol=1e-6)
 
 
-def test_curves_start_at_the_clean_accuracy_and_fall_to_what_an_attack_cannot_fool(
-    world, evaluations, inputs, settings, with_fixed
-):
-    made = minimal_norm_figures.curves(
-        inputs(settings=settings, evaluations=evaluations(world, *with_fixed("mnist-linf-at")))
-    )
+def test_curves_start_at_the_clean_accuracy_and_fall_to_what_an_attack_cannot_fool(world, inputs_of):
+    made = figures.curves(inputs_of("figure-5-curves", world))
     curve = made.frame[(made.frame["norm"] == "l2") & (made.frame["attack"] == "DF")]
     assert curve["robust_accuracy"].iloc[0] == 90
     assert curve["robust_accuracy"].iloc[-1] == pytest.approx(90 * 0.24, abs=1)
@@ -178,11 +134,10 @@ def test_curves_start_at_the_clean_accuracy_and_fall_to_what_an_attack_cannot_fo
     assert all(axes.get_xlabel() for axes in made.canvas.axes)
 
 
-def test_the_mean_is_the_area_under_the_curve_of_robust_accuracy(world, evaluations, inputs, settings):
+def test_the_mean_is_the_area_under_the_curve_of_robust_accuracy(world, inputs_of):
     """The identity that ties both kinds of table: the mean is the integral of the accuracy over its start."""
-    (victim,) = victims_of(inputs(settings=settings, evaluations=evaluations(world, "mnist-plain"))).values()
-    sizes = victim.sizes("l1", column_named("l1", "PDPGD-100"))
-    radii = np.linspace(0, 7, 2001)
-    accuracy = (victim.correct[:, None] & ~(sizes[:, None] <= radii)).mean(0)
-    area = np.trapezoid(accuracy, radii) / victim.correct.mean()
-    assert mean_sizes(sizes[:, None]) == pytest.approx(area, rel=1e-3)
+    inputs = inputs_of("table-5-2", world, scale="full")
+    pdpgd, radii = column(inputs, "l1", "PDPGD-100"), np.linspace(0, 7, 701)
+    accuracy = pdpgd.robust(inputs.results, radii).mean(0)
+    area = np.trapezoid(accuracy, radii) / inputs.results.correct.mean()
+    assert mean_distance(pdpgd.sizes(inputs.results)) == pytest.approx(area, rel=1e-3)

@@ -4,79 +4,96 @@ from __future__ import annotations
 
 import pytest
 
-from gauntlet.works.matyasko2020 import claims_minimal_norms
+from gauntlet.works.matyasko2020.primal_dual import claims, claims_means
 
 MASKED, TRAINED = "mnist-linf-at", "cifar-linf-at"
-MNIST = ("mnist-plain", "mnist-linf-at", "mnist-l2-at")
-CIFAR = ("cifar-plain", "cifar-linf-at", "cifar-l2-at")
-BOTH_TRAINED = ("cifar-linf-at", "cifar-l2-at")
 WEAK = {"factors": {TRAINED: {"l2 PDGD-100": 2.0, "linf PDPGD-100": 2.0}}}
 
-# Claim: models, whether attacks in a ball matter, settings, and the change that breaks it.
+# By claim: settings, and the change of the world that breaks it.
 CLAIMS = {
-    "c1": (MNIST, False, {}, {"factors": {"mnist-l2-at": {"linf PDPGD-100": 1.2}}}),
-    "c2": (CIFAR, False, {}, {"factors": {"cifar-plain": {"linf PDPGD-100": 1.2}}}),
-    "c3": (MNIST + CIFAR, False, {"gain": 0.25}, {"factors": {MASKED: {"l1 EAD": 1.1}}}),
-    "c4": ((MASKED,), True, {}, {"factors": {MASKED: {"l1 EAD": 0.8}}}),
-    "c5": ((MASKED,), True, {}, {"factors": {MASKED: {"l1 FAB-10": 1.3}}}),
-    "c6": ((TRAINED,), True, {}, {"factors": {TRAINED: {"l1 PDPGD-1": 1.06}}}),
-    "c7": (("cifar-l2-at",), True, {}, {"factors": {"cifar-l2-at": {"l1 FAB-100": 0.9}}}),
-    "c8": ((TRAINED,), True, {}, {"factors": {TRAINED: {"l1 FAB-100": 1.0}}}),
-    "c9": (CIFAR, False, {}, {"factors": {"cifar-plain": {"l0 B&B": 1.5}}}),
-    "c10": ((TRAINED,), True, {}, {"factors": {TRAINED: {"l0 B&B": 1.2}}}),
-    "c11": (BOTH_TRAINED, True, {"little": 0.05, "floor": 0.1}, {"stall": 9.0}),
-    "c12": (MNIST, False, {"close": 0.1}, {"factors": {"mnist-plain": {"l0 B&B": 0.5}}}),
-    "c13": (MNIST + CIFAR, True, {}, {"factors": {"cifar-plain": {"l2 FAB-100": 3.0}}}),
-    "c14": ((TRAINED,), True, {}, WEAK),
-    "c15": ((TRAINED,), True, {"near": 0.15}, {"levels": {f"{TRAINED} linf": 0.2, f"{TRAINED} l2": 0.2}}),
-    "c16": (MNIST + CIFAR, False, {}, {"factors": {TRAINED: {"l2 DF": 1.0}}}),
-    "c17": (MNIST, False, {"clear": 0.05, "rare": 0.02}, {"failing": {f"{MASKED} l2-df": 0.0}}),
-    "c18": (MNIST, False, {}, {"factors": {"mnist-plain": {"l2 C&W": 1.3}}}),
-    "c19": (CIFAR, False, {}, {"factors": {TRAINED: {"l2 C&W": 1.5}}}),
-    "c20": ((MASKED,), True, {}, {"factors": {MASKED: {"linf DAA-50": 1.3}}}),
-    "c21": (BOTH_TRAINED, True, {"much": 0.05}, {"factors": {TRAINED: {"linf DAA-50": 1.1}}}),
-    "c22": ((MASKED,), True, {}, {"factors": {MASKED: {"linf FAB-100": 1.0}}}),
-    "c23": (BOTH_TRAINED, True, {"much": 0.1}, {"factors": {TRAINED: {"l2 PGD-100": 1.1}}}),
-    "c24": (MNIST, False, {}, {"levels": {f"{MASKED} l0": 2.0}}),
-    "c25": (MNIST, True, {}, {"factors": {"mnist-plain": {"l1 PDPGD-1": 5.0}}}),
-    "c26": ((MASKED,), True, {}, {"steps": 1000}),
+    "pdpgd-has-the-smallest-linf-norms-on-mnist": ({}, {"factors": {"mnist-l2-at": {"linf PDPGD-100": 1.2}}}),
+    "pdpgd-has-the-smallest-linf-norms-on-cifar-10": (
+        {},
+        {"factors": {"cifar-plain": {"linf PDPGD-100": 1.2}}},
+    ),
+    "pdpgd-is-the-best-l1-attack": ({"gain": 0.25}, {"factors": {MASKED: {"l1 EAD": 1.1}}}),
+    "pdpgd-is-strongest-in-l1-on-linf-trained-mnist": ({}, {"factors": {MASKED: {"l1 EAD": 0.8}}}),
+    "one-run-of-pdpgd-beats-restarted-fab-in-l1": ({}, {"factors": {MASKED: {"l1 FAB-10": 1.3}}}),
+    "pdpgd-needs-restarts-to-beat-ead-on-linf-trained-cifar-10": (
+        {},
+        {"factors": {TRAINED: {"l1 PDPGD-1": 1.06}}},
+    ),
+    "pdpgd-beats-ead-and-fab-on-l2-trained-cifar-10": ({}, {"factors": {"cifar-l2-at": {"l1 FAB-100": 0.9}}}),
+    "ead-is-as-strong-as-fab-in-l1": ({}, {"factors": {TRAINED: {"l1 FAB-100": 1.0}}}),
+    "pdpgd-changes-half-of-the-pixels-of-bb": ({}, {"factors": {"cifar-plain": {"l0 B&B": 1.5}}}),
+    "pdpgd-is-strongest-in-l0-on-linf-trained-cifar-10": ({}, {"factors": {TRAINED: {"l0 B&B": 1.2}}}),
+    "the-pixel-attack-stalls": ({"little": 0.05, "floor": 0.1}, {"stall": 9.0}),
+    "pdpgd-is-best-in-l0-on-trained-mnist": ({"close": 0.1}, {"factors": {"mnist-plain": {"l0 B&B": 0.5}}}),
+    "pdgd-is-the-best-l2-attack": ({}, {"factors": {"cifar-plain": {"l2 FAB-100": 3.0}}}),
+    "primal-dual-attacks-are-strongest-on-linf-trained-cifar-10": ({}, WEAK),
+    "good-attacks-agree-at-the-smallest-radius": (
+        {"near": 0.15},
+        {"levels": {f"{TRAINED} linf": 0.2, f"{TRAINED} l2": 0.2}},
+    ),
+    "deepfool-is-weakest-on-trained-models": ({}, {"factors": {TRAINED: {"l2 DF": 1.0}}}),
+    "linf-trained-mnist-masks-its-gradients": (
+        {"clear": 0.05, "rare": 0.02},
+        {"failing": {f"{MASKED} l2-df": 0.0}},
+    ),
+    "bb-beats-ddn-beats-cw-on-linf-trained-mnist": ({}, {"factors": {"mnist-plain": {"l2 C&W": 1.3}}}),
+    "cw-is-best-on-trained-cifar-10": ({}, {"factors": {TRAINED: {"l2 C&W": 1.5}}}),
+    "daa-beats-pgd-on-linf-trained-mnist": ({}, {"factors": {MASKED: {"linf DAA-50": 1.3}}}),
+    "daa-is-weak-on-trained-cifar-10": ({"much": 0.05}, {"factors": {TRAINED: {"linf DAA-50": 1.1}}}),
+    "fab-is-weaker-than-pgd-near-the-training-radius": ({}, {"factors": {MASKED: {"linf FAB-100": 1.0}}}),
+    "pgd-in-l2-saturates-on-trained-cifar-10": ({"much": 0.1}, {"factors": {TRAINED: {"l2 PGD-100": 1.1}}}),
+    "linf-trained-mnist-is-less-robust-in-l1-and-l0": ({}, {"levels": {f"{MASKED} l0": 2.0}}),
+    "restarts-help-most-where-gradients-are-masked": ({}, {"factors": {"mnist-plain": {"l1 PDPGD-1": 5.0}}}),
+    "one-run-costs-as-much-as-pgd-at-five-radii": ({}, {"steps": 1000}),
 }
 
 
+def check_of(name):
+    function = name.replace("-", "_")
+    return getattr(claims, function, None) or getattr(claims_means, function)
+
+
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_follows_the_data(name, world, evaluations, inputs, settings, with_fixed):
-    names, in_ball, own, change = CLAIMS[name]
-    check = getattr(claims_minimal_norms, name)
-    names = with_fixed(*names) if in_ball else names
-    held, broken = (
-        check(inputs(settings={**settings, **own}, evaluations=evaluations(each, *names)))
-        for each in (world, world.but(**change))
-    )
-    assert held.decision == "supported", held.reason
-    assert broken.decision == "contradicted", broken.reason
+def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(name, world, inputs_of):
+    settings, change = CLAIMS[name]
+    for each, decision in ((world, "supported"), (world.but(**change), "contradicted")):
+        verdict = check_of(name)(inputs_of(name, each, scale="full", **settings))
+        assert verdict.decision == decision, verdict.reason
 
 
-def test_more_restarts_that_leave_more_images_contradict(world, evaluations, inputs, settings, with_fixed):
+def test_every_claim_of_the_chapter_is_tested(catalogues):
+    assert set(catalogues("demo").works["matyasko2020"].chapters["primal_dual"].claims) == set(CLAIMS)
+
+
+def test_more_restarts_that_leave_more_images_contradict(world, inputs_of):
+    name = "restarts-help-most-where-gradients-are-masked"
     worse = world.but(factors={"mnist-plain": {"linf FAB-100": 3.0}})
-    results = evaluations(worse, *with_fixed(*MNIST))
-    verdict = claims_minimal_norms.c25(inputs(settings=settings, evaluations=results))
+    verdict = check_of(name)(inputs_of(name, worse, scale="full"))
     assert verdict.decision == "contradicted", verdict.reason
 
 
-@pytest.mark.parametrize(("name", "names"), [("c9", CIFAR), ("c10", (TRAINED,)), ("c18", MNIST)])
-def test_a_comparison_with_an_attack_that_was_not_run_is_not_made(
-    name, names, world, evaluations, inputs, settings, with_fixed
-):
+@pytest.mark.parametrize(
+    ("name", "decision"),
+    [
+        ("pdpgd-changes-half-of-the-pixels-of-bb", "not testable"),
+        ("pdpgd-is-strongest-in-l0-on-linf-trained-cifar-10", "inconclusive"),
+        ("bb-beats-ddn-beats-cw-on-linf-trained-mnist", "supported"),
+    ],
+)
+def test_a_comparison_with_an_attack_that_was_not_run_is_not_made(name, decision, world, inputs_of):
     short = world.but(left_out=tuple(f"{norm}-bb" for norm in ("linf", "l2", "l1", "l0")))
-    results = evaluations(short, *with_fixed(*names))
-    verdict = getattr(claims_minimal_norms, name)(inputs(settings=settings, evaluations=results))
-    assert verdict.decision == ("not testable" if name == "c9" else "supported")
+    verdict = check_of(name)(inputs_of(name, short, scale="full"))
+    assert verdict.decision == decision
     assert "B&B" in verdict.reason
     assert "not run at this scale" in verdict.reason
 
 
-def test_a_few_images_do_not_decide(world, evaluations, inputs, settings):
+def test_a_few_images_do_not_decide(world, inputs_of):
+    name = "pdpgd-has-the-smallest-linf-norms-on-mnist"
     few = world.but(images=12, factors={"mnist-plain": {"linf FAB-100": 1.0001, "linf B&B": 1.0}})
-    results = evaluations(few, "mnist-plain")
-    verdict = claims_minimal_norms.c1(inputs(settings=settings, evaluations=results))
+    verdict = check_of(name)(inputs_of(name, few, scale="full"))
     assert verdict.decision in ("inconclusive", "contradicted")

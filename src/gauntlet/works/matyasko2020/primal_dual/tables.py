@@ -1,26 +1,30 @@
-"""Tables 5.1 to 5.8, the numbers of section 5.4's text, and what the attacks' step sizes were."""
+"""Tables 5.1 to 5.8, the numbers of section 5.4's text, and the step sizes of the attacks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gauntlet.analysis.bootstrap import mean
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.intervals import share
+from gauntlet.analysis.published import beside_published, side_by_side
+from gauntlet.analysis.results import Results
+from gauntlet.analysis.robustness import strongest_at
 from gauntlet.reporting.artefacts import Table
-from gauntlet.reporting.comparison import beside_published, side_by_side
-from gauntlet.reporting.inputs import ArtefactInputs
-from gauntlet.reporting.statistics import mean, share
-from gauntlet.works.matyasko2020.primal_dual.minimal_norms import (
-    ATTACKS,
+from gauntlet.works.matyasko2020.primal_dual.columns import (
     NORMS,
     Column,
-    Victim,
-    column_named,
+    column,
     columns_of,
+    left_out,
     minimizers_of,
-    victims_of,
+    models_of,
+    radii_of,
+    samples_text,
 )
 
 LOST = "The body of this table is lost: it stands without published numbers."
@@ -28,54 +32,60 @@ SHOWN = (
     "In parentheses the published number where it survived; a dash stands for what was not run at this scale."
 )
 BEST_AVERAGE_PREVIOUS = "previous best attack (not named; FAB-100 by elimination)"
-"""How the published numbers of section 5.4.1 name what must be the FAB column."""
+"""The published numbers' name of what must be the FAB column of section 5.4.1."""
 
 
 def mean_norms(inputs: ArtefactInputs) -> Table:
     """Tables 5.1 and 5.5: mean size of the perturbations that succeed, by model, norm and attack."""
-    victims = list(victims_of(inputs).values())
-    frame = pd.DataFrame([_mean_row(victim, norm, column) for victim, norm, column in _minimizing(victims)])
-    printed = _printed_means(inputs.published, victims[0].dataset)
-    compared = _with_confidence(
-        beside_published(frame, printed, on=["model", "norm", "attack"]), printed, ["model", "norm", "attack"]
+    models = models_of(inputs)
+    frame = pd.DataFrame(
+        [
+            _mean_row(results, each)
+            for norm in NORMS
+            for each in minimizers_of(inputs, norm)
+            for results in models
+        ]
     )
-    units = {norm: float(unit) for norm, unit in inputs.settings.get("units", {}).items()}
-    restarts = _restarts_note(victims[0], [column_named("linf", "FAB-100")])
+    data = inputs.results.label("data")
+    compared = beside_published(
+        frame,
+        _printed_means(inputs.published, data),
+        on=["model", "norm", "attack"],
+        keep=["label_confidence"],
+    )
+    units = {norm: float(unit) for norm, unit in inputs.settings["units"].items()}
+    restarts = column(inputs, "linf", "FAB-100").restarts
     return Table(
         compared,
-        f"Mean size of successful perturbations of correctly classified {victims[0].dataset} images (at this scale "
-        f"{victims[0].minimal.specification['dataset']}, the first {len(victims[0].correct)} test images), by model.",
+        f"Mean size of successful perturbations of correctly classified {data} images "
+        f"({samples_text(models[0])}), by model.",
         notes=(
             SHOWN,
-            f"{_scales(units)}l0 counts pixels. FAB, PDPGD and PDGD have {restarts}. An asterisk marks the lowest of "
-            "a model and norm; a percentage is the success rate where it is below 100: such means leave the "
-            "hardest images out.",
+            f"{_scales(units)}l0 counts pixels. FAB, PDPGD and PDGD have {restarts} restarts here, 100 in the work. "
+            "An asterisk marks the lowest of a model and norm; a percentage is the success rate where it is below "
+            "100: such means leave the hardest images out.",
             "Printed headings and values are displaced in places; the column label_confidence of the csv says how "
             "sure a label is. ci_low and ci_high bound a 95 % bootstrap interval over images.",
-            *_missing(victims[0]),
+            *left_out(inputs, models[0]),
         ),
         layout=_means_layout(compared, units),
     )
 
 
-def _minimizing(victims: Sequence[Victim]) -> list[tuple[Victim, str, Column]]:
-    return [
-        (victim, norm, column) for norm in NORMS for column in minimizers_of(norm) for victim in victims
-    ]  # fmt: skip
-
-
-def _mean_row(victim: Victim, norm: str, column: Column) -> dict[str, object]:
-    row: dict[str, object] = {"model": victim.kind, "norm": norm, "attack": column.attack.name}
-    runs = victim.runs(norm, column)
-    sizes = victim.sizes(norm, column)[victim.correct] if runs else np.zeros(0)
+def _mean_row(results: Results, each: Column) -> dict[str, object]:
+    runs, correct = len(each.of(results)) > 0, results.correct.to_numpy()
+    sizes = each.sizes(results)[correct] if runs else np.zeros(0)
     interval = mean(sizes[np.isfinite(sizes)])
-    return row | {
+    return {
+        "model": results.label("model"),
+        "norm": each.norm,
+        "attack": each.attack,
         "reproduced": interval.estimate,
         "ci_low": interval.low,
         "ci_high": interval.high,
-        "success_percent": 100 * np.isfinite(sizes).mean() if len(sizes) else np.nan,
-        "images": int(victim.correct.sum()) if runs else 0,
-        "restarts": victim.restarts(column) or 1,
+        "success_percent": 100 * np.isfinite(sizes).mean() if runs else np.nan,
+        "images": int(correct.sum()) if runs else 0,
+        "restarts": each.restarts or 1,
     }
 
 
@@ -124,61 +134,60 @@ def _scales(units: dict[str, float]) -> str:
 
 def robust_accuracies(inputs: ArtefactInputs) -> Table:
     """Tables 5.2 to 5.4 and 5.6 to 5.8: robust accuracy of one model by norm, radius and attack."""
-    (victim,) = victims_of(inputs).values()
-    frame = accuracies(victim)
-    printed = _printed_accuracies(inputs.published)
-    keys = ["norm", "eps", "attack"]
-    compared = _with_confidence(beside_published(frame, printed, on=keys), printed, keys)
-    ladder = [column_named("linf", label) for label in ("PGD-10", "PGD-100", "DAA-50")]
+    results = inputs.results
+    printed = _printed_accuracies(inputs)
+    compared = beside_published(
+        accuracies(inputs), printed, on=["norm", "eps", "attack"], keep=["label_confidence"]
+    )
+    ladder = [column(inputs, "linf", name) for name in ("PGD-10", "PGD-100", "DAA-50")]
+    meant = ", ".join(f"{each.name} has {each.restarts} restarts" for each in ladder)
     return Table(
         compared,
-        f"Robust accuracy in percent of the {victim.kind} {victim.dataset} model (at this scale "
-        f"{victim.minimal.specification['dataset']}, the first {len(victim.correct)} test images); "
-        "a misclassified image counts as not robust.",
+        f"Robust accuracy in percent of the {results.label('model')} {results.label('data')} model "
+        f"({samples_text(results)}); a misclassified image counts as not robust.",
         notes=(
             *((SHOWN,) if len(printed) else (LOST,)),
             "Each norm begins with its five radii (l0: pixels). An asterisk marks the lowest of a radius.",
-            f"At this scale {_restarts_note(victim, ladder, named=True)}. PGD and DAA take the best step size for each "
+            f"At this scale {meant}, others likewise. PGD and DAA take the best step size for each "
             "radius and number of restarts; attacks that minimize the norm answer for all radii at once.",
             "PGD with the margin loss (one run) is not the work's: it does not stall where the softmax saturates.",
             "ci_low and ci_high bound the 95 % Wilson interval over images; label_confidence says how sure the "
             "place of a printed number is.",
-            *_missing(victim),
+            *left_out(inputs, results),
         ),
-        layout=_accuracy_layout(compared, {norm: victim.radii(norm) for norm in NORMS}),
+        layout=_accuracy_layout(compared, {norm: radii_of(results, norm) for norm in NORMS}),
     )
 
 
-def accuracies(victim: Victim) -> pd.DataFrame:
+def accuracies(inputs: ArtefactInputs) -> pd.DataFrame:
     """Return robust accuracies in percent with their Wilson intervals, one row per norm, radius and column."""
     rows = []
     for norm in NORMS:
-        radii = victim.radii(norm)
-        for column in columns_of(norm):
-            runs = victim.runs(norm, column)
-            standing = victim.stands(norm, column) if runs else None
-            divisors = victim.divisors(norm, column) if runs else [np.nan] * len(radii)
-            for number, (eps, divisor) in enumerate(zip(radii, divisors, strict=True)):
-                row: dict[str, object] = {"norm": norm, "eps": eps, "attack": column.label}
-                if standing is not None:
-                    accuracy = share(standing[:, number]).scaled(100)
+        for each in columns_of(inputs, norm):
+            attack = each.of(inputs.results)
+            for eps in radii_of(inputs.results, norm):
+                row: dict[str, object] = {"norm": norm, "eps": eps, "attack": each.name}
+                if len(attack):
+                    chosen, robust = strongest_at(attack, eps, restarts=each.restarts)
+                    accuracy = share(robust).scaled(100)
                     row |= {
                         "reproduced": accuracy.estimate,
                         "ci_low": accuracy.low,
                         "ci_high": accuracy.high,
-                        "restarts": victim.restarts(column) or 1,
-                        "radius_over_step": divisor,
-                        "images": len(standing),
+                        "restarts": each.restarts or 1,
+                        "radius_over_step": next(iter(chosen.values("part")), np.nan),
+                        "images": len(robust),
                     }
                 rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _printed_accuracies(published: pd.DataFrame) -> pd.DataFrame:
+def _printed_accuracies(inputs: ArtefactInputs) -> pd.DataFrame:
     """Name printed columns as ours; one whose number of restarts is unclear is named by its place."""
+    published = inputs.published
     if published.empty:
         return pd.DataFrame(columns=["norm", "eps", "attack", "value", "label_confidence"])
-    restarted = {attack.name for attacks in ATTACKS.values() for attack in attacks if attack.restarts}
+    restarted = {each.attack for norm in NORMS for each in columns_of(inputs, norm) if each.restarts}
 
     def label(row: pd.Series) -> str:
         if pd.notna(row["restarts"]):
@@ -187,21 +196,6 @@ def _printed_accuracies(published: pd.DataFrame) -> pd.DataFrame:
         return f"{row['attack']}? (column {row['source_col']})" if unclear else str(row["attack"])
 
     return published.assign(attack=published.apply(label, axis=1))
-
-
-def _with_confidence(compared: pd.DataFrame, printed: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Add how sure the label of each printed number is."""
-    found = beside_published(
-        compared[keys].assign(reproduced=np.nan, row=range(len(compared))),
-        printed.assign(sure=printed["label_confidence"].map(_LEVELS)),
-        on=keys,
-        value="sure",
-    )
-    names = {number: name for name, number in _LEVELS.items()}
-    return compared.assign(label_confidence=found.sort_values("row")["published"].map(names).to_numpy())
-
-
-_LEVELS = {"ambiguous": 0, "low": 1, "medium": 2, "high": 3, "from the text": 4}
 
 
 def _accuracy_layout(compared: pd.DataFrame, radii: Mapping[str, list[float]]) -> pd.DataFrame:
@@ -235,54 +229,27 @@ def _accuracy_cell(row: Any, lowest: float) -> str:
     return ours if np.isnan(row.published) else f"{ours} ({row.published:.1f})"
 
 
-def _restarts_note(victim: Victim, columns: list[Column], *, named: bool = False) -> str:
-    if not named:
-        return f"{victim.restarts(columns[0])} restarts here, 100 in the work"
-    return ", ".join(f"-{column.restarts} means {victim.restarts(column)} restarts" for column in columns)
-
-
-def _missing(victim: Victim) -> tuple[str, ...]:
-    """Say which attacks are left out at this scale."""
-    absent = {
-        column.attack.name
-        for norm in NORMS
-        for column in minimizers_of(norm)
-        if not victim.runs(norm, column)
-    }
-    return (f"Left out at this scale: {', '.join(sorted(absent))}.",) if absent else ()
-
-
 def text_numbers(inputs: ArtefactInputs) -> Table:
     """Section 5.4: clean accuracies of the six models, and success rates of two attacks that fail."""
     rows = []
-    victims = victims_of(inputs)
-    for name, victim in victims.items():
-        history = inputs.history(f"matyasko-{name}")
-        whole = history["test_accuracy"].dropna().iloc[-1]
-        few = share(victim.correct).scaled(100)
-        base = {"dataset": victim.dataset, "model": victim.kind, "quantity": "clean accuracy"}
-        rows.append(base | {"images": "full test set", "reproduced": 100 * whole})
-        rows.append(
-            base
-            | {"images": "first images", "reproduced": few.estimate, "ci_low": few.low, "ci_high": few.high}
-        )
-    masked = victims["mnist-linf-at"]
-    for norm, label in (("l2", "DF"), ("l1", "SparseFool")):
-        found = np.isfinite(masked.sizes(norm, column_named(norm, label))[masked.correct])
-        rate = share(found).scaled(100)
-        rows.append(
-            {
-                "dataset": masked.dataset,
-                "model": masked.kind,
-                "quantity": f"success of {norm} {label}",
-                "images": "first images",
-                "reproduced": rate.estimate,
-                "ci_low": rate.low,
-                "ci_high": rate.high,
-            }
-        )
-    keys = ["dataset", "model", "quantity", "images"]
-    compared = beside_published(pd.DataFrame(rows), _printed_text(inputs.published), on=keys)
+    for results in models_of(inputs):
+        data, model = results.label("data"), results.label("model")
+        history = inputs.model(data=data, model=model).history
+        base = {"dataset": data, "model": model, "quantity": "clean accuracy"}
+        whole = 100 * history["test_accuracy"].dropna().iloc[-1]
+        rows.append(base | {"images": "full test set", "reproduced": whole})
+        rows.append(base | {"images": "first images", **_percentage(results.correct.to_numpy())})
+    masked = inputs.results.where(data="MNIST", model="linf-AT")
+    for norm, name in (("l2", "DF"), ("l1", "SparseFool")):
+        sizes = column(inputs, norm, name).sizes(masked)
+        found = np.isfinite(sizes[masked.correct.to_numpy()])
+        base = {"dataset": "MNIST", "model": "linf-AT", "quantity": f"success of {norm} {name}"}
+        rows.append(base | {"images": "first images", **_percentage(found)})
+    compared = beside_published(
+        pd.DataFrame(rows),
+        _printed_text(inputs.published),
+        on=["dataset", "model", "quantity", "images"],
+    )
     return Table(
         compared,
         f"Percentages of section 5.4: accuracy without an attack on the whole test set and on the first images "
@@ -290,6 +257,10 @@ def text_numbers(inputs: ArtefactInputs) -> Table:
         notes=(SHOWN, "The accuracy on the whole test set is that of the last training epoch."),
         layout=side_by_side(compared, rows=["dataset", "quantity", "images"], columns=["model"], decimals=2),
     )
+
+
+def _percentage(hits: np.ndarray) -> dict[str, float]:
+    return dict(zip(("reproduced", "ci_low", "ci_high"), share(hits).scaled(100), strict=True))
 
 
 def _printed_text(published: pd.DataFrame) -> pd.DataFrame:
@@ -303,35 +274,34 @@ def _printed_text(published: pd.DataFrame) -> pd.DataFrame:
 
 
 def step_sizes(inputs: ArtefactInputs) -> Table:
-    """How Algorithms 2 and 3 were run: iterations, starts, and what each first step size led to."""
+    """Algorithms 2 and 3 as run: iterations, starts, and what each first step size led to."""
     rows = []
-    for victim in victims_of(inputs).values():
-        for name, entry in victim.minimal.specification["procedures"].items():
-            if entry["name"] not in ("pdgd", "pdpgd"):
-                continue
-            norm = name.split("-")[0]
-            found = victim.minimal.rows(name)[victim.correct]
-            sign = norm == "linf" and entry["direction"] != "gradient"
-            for candidate in entry["step_sizes"]:
-                sizes = found[f"{norm}_at_{candidate:g}"].to_numpy(dtype=float)
-                reached = np.isfinite(sizes)
-                rows.append(
-                    {
-                        "dataset": victim.dataset,
-                        "model": victim.kind,
-                        "norm": norm,
-                        "algorithm": "2 (PDGD)" if entry["name"] == "pdgd" else "3 (PDPGD)",
-                        "direction": "sign" if sign else "gradient",
-                        "iterations": entry["steps"],
-                        "restarts": entry["restarts"],
-                        "start_radius": entry["start_radius"],
-                        "updates": entry["updates"],
-                        "step_size": candidate,
-                        "success_percent": 100 * reached.mean(),
-                        "mean_norm": sizes[reached].mean() if reached.any() else np.nan,
-                        "chosen": bool(np.isclose(found["step_size"].iloc[0], candidate)),
-                    }
-                )
+    game = inputs.results.where(attack=["PDGD", "PDPGD", "PDPGD, gradient"])
+    for _, results in game.groups("evaluation", "procedure"):
+        entry, norm = results.settings, results.label("norm")
+        found = results.rows[results.correct.to_numpy()]
+        for candidate in entry["step_sizes"]:
+            sizes = found[f"{norm}_at_{candidate:g}"].to_numpy(dtype=float)
+            reached = np.isfinite(sizes)
+            rows.append(
+                {
+                    "dataset": results.label("data"),
+                    "model": results.label("model"),
+                    "norm": norm,
+                    "algorithm": "2 (PDGD)" if results.label("attack") == "PDGD" else "3 (PDPGD)",
+                    "direction": "sign"
+                    if norm == "linf" and entry["direction"] != "gradient"
+                    else "gradient",
+                    "iterations": entry["steps"],
+                    "restarts": entry["restarts"],
+                    "start_radius": entry["start_radius"],
+                    "updates": entry["updates"],
+                    "step_size": candidate,
+                    "success_percent": 100 * reached.mean(),
+                    "mean_norm": sizes[reached].mean() if reached.any() else np.nan,
+                    "chosen": bool(np.isclose(found["step_size"].iloc[0], candidate)),
+                }
+            )
     frame = pd.DataFrame(rows)
     return Table(
         frame,

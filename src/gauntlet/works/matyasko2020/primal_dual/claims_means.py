@@ -1,0 +1,208 @@
+"""Claims about the mean size of the perturbations that attacks find (Tables 5.1 and 5.5).
+
+Images are resampled, the same for all attacks on a model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gauntlet.analysis import comparisons
+from gauntlet.analysis.bootstrap import Estimate, bootstrap
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.intervals import share
+from gauntlet.analysis.results import Results
+from gauntlet.analysis.robustness import mean_distance
+from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, not_testable
+from gauntlet.works.matyasko2020.primal_dual.claims import robust_ahead
+from gauntlet.works.matyasko2020.primal_dual.columns import (
+    NORMS,
+    OURS,
+    Column,
+    minimizers_of,
+    models_of,
+    run_of,
+    sizes_of,
+    title,
+)
+
+TRAINED = ["linf-AT", "l2-AT"]
+MASKED = {"data": "MNIST", "model": "linf-AT"}
+"""The model on which gradients are masked."""
+
+
+def _means(inputs: ArtefactInputs, results: Results, norm: str) -> dict[str, Column]:
+    """Return the columns of the tables of mean norms that were run, by attack."""
+    return {each.attack: each for each in run_of(minimizers_of(inputs, norm), results)}
+
+
+def _estimate(inputs: ArtefactInputs, results: Results, norm: str, names: list[str]) -> Estimate:
+    columns = _means(inputs, results, norm)
+    return bootstrap(mean_distance, sizes_of(results, [columns[name] for name in names]))
+
+
+def _smallest(inputs: ArtefactInputs, results: Results, norm: str) -> Verdict:
+    """Judge whether the primal-dual attack has the smallest mean of all."""
+    names = list(_means(inputs, results, norm))
+    estimate = _estimate(inputs, results, norm, names)
+    return comparisons.lowest(f"{title(results, norm)}, mean", estimate, names, OURS[norm])
+
+
+def _ordered(inputs: ArtefactInputs, results: Results, norm: str, *names: str) -> Verdict:
+    """Judge whether means rise (or stay) in the given order, passing over attacks that were not run."""
+    present = [name for name in names if name in _means(inputs, results, norm)]
+    absent = sorted(set(names) - set(present))
+    without = f" (without {', '.join(absent)}, not run at this scale)" if absent else ""
+    if len(present) < 2:
+        return not_testable(
+            f"{title(results, norm)}: fewer than two of {', '.join(names)} run at this scale."
+        )
+    estimate = _estimate(inputs, results, norm, present)
+    return comparisons.ordered(f"{title(results, norm)}{without}, means", estimate, present)
+
+
+def _ratio_at_most(
+    inputs: ArtefactInputs, results: Results, norm: str, name: str, other: str, bound: float
+) -> Verdict:
+    """Judge whether an attack's mean is at most a share of another's."""
+    if other not in _means(inputs, results, norm):
+        return not_testable(f"{title(results, norm)}: {other} not run at this scale.")
+    ratio = _estimate(inputs, results, norm, [name, other]).map(lambda means: means[0] / means[1])
+    return at_most(f"{title(results, norm)}: mean of {name} over that of {other}", ratio.interval(), bound)
+
+
+def pdpgd_has_the_smallest_linf_norms_on_mnist(inputs: ArtefactInputs) -> Verdict:
+    """PDPGD has the smallest mean linf norm on every MNIST model."""
+    return all_of(*(_smallest(inputs, results, "linf") for results in models_of(inputs, data="MNIST")))
+
+
+def pdpgd_has_the_smallest_linf_norms_on_cifar_10(inputs: ArtefactInputs) -> Verdict:
+    """PDPGD has the smallest mean linf norm on every CIFAR-10 model."""
+    return all_of(*(_smallest(inputs, results, "linf") for results in models_of(inputs, data="CIFAR-10")))
+
+
+def pdpgd_is_the_best_l1_attack(inputs: ArtefactInputs) -> Verdict:
+    """PDPGD has the smallest mean l1 norm everywhere; on MNIST linf-AT it is below the runner-up by a stated share."""
+    (masked,) = models_of(inputs, **MASKED)
+    others = [name for name in _means(inputs, masked, "l1") if name != "PDPGD"]
+    estimate = _estimate(inputs, masked, "l1", ["PDPGD", *others])
+    return all_of(
+        *(_smallest(inputs, results, "l1") for results in models_of(inputs)),
+        above(
+            f"{title(masked, 'l1')}: share by which PDPGD's mean is below the runner-up's",
+            estimate.map(lambda means: 1 - means[0] / means[1:].min()).interval(),
+            inputs.settings["gain"],
+        ),
+    )
+
+
+def pdpgd_changes_half_of_the_pixels_of_bb(inputs: ArtefactInputs) -> Verdict:
+    """On every CIFAR-10 model PDPGD changes at most half of the pixels that B&B changes, on average."""
+    models = models_of(inputs, data="CIFAR-10")
+    return all_of(*(_ratio_at_most(inputs, results, "l0", "PDPGD", "B&B", 0.5) for results in models))
+
+
+def pdpgd_is_best_in_l0_on_trained_mnist(inputs: ArtefactInputs) -> Verdict:
+    """PDPGD has the smallest mean l0 on the trained MNIST models; on the plain one it is within a tenth of B&B."""
+    (plain,) = models_of(inputs, data="MNIST", model="plain")
+    return all_of(
+        *(_smallest(inputs, results, "l0") for results in models_of(inputs, model=TRAINED)),
+        _ratio_at_most(inputs, plain, "l0", "PDPGD", "B&B", 1 + inputs.settings["close"]),
+    )
+
+
+def pdgd_is_the_best_l2_attack(inputs: ArtefactInputs) -> Verdict:
+    """PDGD has the smallest mean l2 norm everywhere and gains most over FAB on MNIST linf-AT.
+
+    There one run of it also leaves fewer images than one run of FAB, B&B and DDN.
+    """
+    models = models_of(inputs)
+    (masked,) = models_of(inputs, **MASKED)
+    others = [each for each in models if title(each, "l2") != title(masked, "l2")]
+
+    def pair(results: Results) -> np.ndarray:
+        columns = _means(inputs, results, "l2")
+        return sizes_of(results, [columns["PDGD"], columns["FAB"]])
+
+    gains = bootstrap(
+        lambda *samples: np.array([1 - np.divide(*mean_distance(sample)) for sample in samples]),
+        *(pair(results) for results in (masked, *others)),
+    )
+    listed = ", ".join(f"{100 * gain:.1f}" for gain in gains.value)
+    return all_of(
+        *(_smallest(inputs, results, "l2") for results in models),
+        comparisons.holds(
+            f"gains over FAB in percent, MNIST linf-AT first, {listed}: the first is largest",
+            gains,
+            lambda gain: gain[0] > gain[1:].max(),
+        ),
+        *(robust_ahead(inputs, masked, "l2", "PDGD-1", rival) for rival in ("FAB-1", "B&B", "DDN")),
+    )
+
+
+def ead_is_as_strong_as_fab_in_l1(inputs: ArtefactInputs) -> Verdict:
+    """On CIFAR-10 linf-AT in l1 EAD leaves at no radius more images than FAB-100, and its mean is not larger."""
+    return all_of(
+        robust_ahead(inputs, inputs.results, "l1", "EAD", "FAB-100", level=True),
+        _ordered(inputs, inputs.results, "l1", "EAD", "FAB"),
+    )
+
+
+def deepfool_is_weakest_on_trained_models(inputs: ArtefactInputs) -> Verdict:
+    """On every adversarially trained model DeepFool has the largest mean in linf and in l2."""
+    parts = []
+    for results in models_of(inputs, model=TRAINED):
+        for norm in ("linf", "l2"):
+            names = list(_means(inputs, results, norm))
+            estimate = _estimate(inputs, results, norm, names)
+            parts.append(comparisons.highest(f"{title(results, norm)}, mean", estimate, names, "DF"))
+    return all_of(*parts)
+
+
+def linf_trained_mnist_masks_its_gradients(inputs: ArtefactInputs) -> Verdict:
+    """On MNIST linf-AT l2 DeepFool and SparseFool fail on a clear share of the images.
+
+    Every other attack that minimizes the norm fails on a rare one at most.
+    """
+    (results,) = models_of(inputs, **MASKED)
+    parts = []
+    for norm in NORMS:
+        for each in run_of(minimizers_of(inputs, norm), results):
+            failed = share(~np.isfinite(each.sizes(results)[results.correct.to_numpy()]))
+            name = f"{norm} {each.attack} fails on"
+            if (norm, each.attack) in (("l2", "DF"), ("l1", "SparseFool")):
+                parts.append(above(name, failed, inputs.settings["clear"]))
+            else:
+                parts.append(at_most(name, failed, inputs.settings["rare"]))
+    return all_of(*parts)
+
+
+def bb_beats_ddn_beats_cw_on_linf_trained_mnist(inputs: ArtefactInputs) -> Verdict:
+    """Mean l2 norms rise in the order B&B, DDN, C&W, DeepFool on MNIST linf-AT, and DDN, C&W, B&B on the others."""
+    masked, usual = ("B&B", "DDN", "C&W", "DF"), ("DDN", "C&W", "B&B")
+    return all_of(
+        *(
+            _ordered(inputs, results, "l2", *(masked if results.label("model") == "linf-AT" else usual))
+            for results in models_of(inputs, data="MNIST")
+        )
+    )
+
+
+def cw_is_best_on_trained_cifar_10(inputs: ArtefactInputs) -> Verdict:
+    """On the trained CIFAR-10 models C&W has the smallest mean l2 of DeepFool, C&W, DDN and B&B, DDN the next."""
+    parts = []
+    for results in models_of(inputs, data="CIFAR-10", model=TRAINED):
+        parts.append(_ordered(inputs, results, "l2", "C&W", "DDN", "B&B"))
+        parts.append(_ordered(inputs, results, "l2", "DDN", "DF"))
+    return all_of(*parts)
+
+
+def linf_trained_mnist_is_less_robust_in_l1_and_l0(inputs: ArtefactInputs) -> Verdict:
+    """MNIST linf-AT needs smaller perturbations than l2-AT in l1 (by EAD) and l0 (by PDPGD), on average."""
+    (weak,), (strong,) = (models_of(inputs, data="MNIST", model=model) for model in TRAINED)
+    parts = []
+    for norm, name in (("l1", "EAD"), ("l0", "PDPGD")):
+        sizes = [_means(inputs, results, norm)[name].sizes(results) for results in (strong, weak)]
+        difference = bootstrap(lambda pair: mean_distance(pair[0]) - mean_distance(pair[1]), sizes)
+        parts.append(above(f"MNIST, {norm}, mean of {name}: l2-AT minus linf-AT", difference.interval()))
+    return all_of(*parts)
