@@ -1,160 +1,119 @@
-"""Claims about the BOBYQA attack (maerz2023, contribution 4.4).
+"""Claims about the BOBYQA attack.
 
-Models and radii are compared on the pairs of image and target that both attacked, and whole images are resampled,
-because pairs of one image are not independent.
+Models and radii are compared on the pairs that both attacked, and whole images are resampled.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from itertools import product
 
-from gauntlet.reporting.claims import Verdict, all_of, at_most, direction, not_testable
-from gauntlet.reporting.inputs import ArtefactInputs
-from gauntlet.reporting.statistics import mean, paired_difference, paired_share_difference, share
-from gauntlet.setting_types import parse_number
-from gauntlet.works.maerz2023.black_box.runs import (
-    NOISELESS,
-    RADII,
-    Run,
-    matched,
-    runs,
-    spent,
+import pandas as pd
+
+from gauntlet.analysis.bootstrap import mean, paired_difference
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.intervals import paired_share_difference, share
+from gauntlet.analysis.published import published_value
+from gauntlet.analysis.queries import charged
+from gauntlet.analysis.results import Results
+from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, not_testable
+from gauntlet.works.maerz2023.black_box.pairs import (
+    ATTACK,
+    WITHOUT_NOISE,
+    at_target,
+    common_pairs,
+    images_of,
+    queries_of_pairs,
+    success_rate,
 )
-from gauntlet.works.maerz2023.perturbations.published import records
 
-DEFENDED = ("madry", "locus", "salman")
-LEAST, MOST = RADII[0], RADII[-1]
-Found = dict[tuple[str, str], Run]
+NATURAL, PGD, R_FGSM, SMOOTHED = "Natural", "MadryLab", "LocusLab", "HadiSalman"
+RADII = (3, 6, 9)
 
 
-def _successes(run: Run) -> str:
-    return f"{int((~np.isnan(run.costs)).sum())} of {len(run.pairs)}"
+def larger_radii_help_bobyqa_least_against_smoothing(inputs: ArtefactInputs) -> Verdict:
+    """From the smallest to the largest radius, on each model but the smoothed one, the success rate grows, the mean
+    number of queries (the whole budget for a failure) falls, and the success rate grows by more than that of the
+    smoothed model.
+    """
+    smoothed = [_attack(inputs, SMOOTHED, radius) for radius in (RADII[-1], RADII[0])]
+    parts = []
+    for defence in (NATURAL, PGD, R_FGSM):
+        more, less = (_attack(inputs, defence, radius) for radius in (RADII[-1], RADII[0]))
+        parts.append(_gain(f"growth of the success rate with the radius, {defence}", more, less))
+        large, small = common_pairs(*(charged(run)[run.correct] for run in (more, less)))
+        saved = paired_difference(small, large, clusters=images_of(small))
+        parts.append(above(f"queries saved at the larger radius, {defence}", saved))
+        pairs = common_pairs(*map(queries_of_pairs, (more, less, *smoothed)))
+        here, there, smoothed_here, smoothed_there = (queries.notna().astype(float) for queries in pairs)
+        excess = mean(here - there - (smoothed_here - smoothed_there), clusters=images_of(here))
+        parts.append(above(f"growth of the success rate, {defence} less smoothed", excess))
+    return all_of(*parts)
 
 
-def _gain(label: str, more: Run, less: Run, *, threshold: float = 0.0) -> Verdict:
-    """Judge by how much the success of one run exceeds that of another, on the pairs of both."""
-    (first, second), images = matched([more, less])
-    gain = paired_share_difference(_reached(first), _reached(second), clusters=images)
-    verdict = direction(label, *gain, threshold=threshold)
+def bobyqa_rarely_succeeds_against_defended_models(inputs: ArtefactInputs) -> Verdict:
+    """At every radius the success rate on every defended model is within the printed bound. Reduced form, for other
+    networks and budgets than the work's: it is below that on the natural model.
+    """
+    parts = []
+    for radius, defence in product(RADII, (PGD, R_FGSM, SMOOTHED)):
+        name, attack = f"success rate at radius {radius}/255", _attack(inputs, defence, radius)
+        if inputs.settings["reduced"]:
+            parts.append(_gain(f"{name}, {NATURAL} less {defence}", _attack(inputs, NATURAL, radius), attack))
+        else:
+            bound = published_value(inputs.published, attack_eps=f"{radius}/255") / 100
+            parts.append(at_most(f"{name}, {defence}", success_rate(attack), bound))
+    return all_of(*parts)
+
+
+def bobyqa_succeeds_early_on_the_smoothed_model(inputs: ArtefactInputs) -> Verdict:
+    """More than half of the successes on the smoothed model, over all radii, need at most 50 queries."""
+    smoothed = inputs.results.where(defence=SMOOTHED)
+    verdict = _early("noisy", smoothed.where(attack=ATTACK), inputs)
+    silent = _early("noiseless", smoothed.where(attack=WITHOUT_NOISE), inputs)
+    runs = smoothed.where(attack=ATTACK).groups("radius_255")
+    confirmed = sum(int(at_target(run, "smoothed_prediction").sum()) for _, run in runs)
     return Verdict(
         verdict.decision,
-        f"{verdict.reason} ({_successes(more)} against {_successes(less)}.)",
-        verdict.numbers,
+        f"{verdict.reason} The smoothed classifier itself, by many draws, gives {confirmed} of the final images to "
+        f"the target. Asked without noise: {silent.reason}",
+        {**verdict.numbers, "final images confirmed by the smoothed classifier": confirmed, **silent.numbers},
     )
 
 
-def _reached(pairs: object) -> np.ndarray:
-    return np.asarray(pairs["queries_to_success"].notna())  # type: ignore[index]
-
-
-def c18(inputs: ArtefactInputs) -> Verdict:
-    """C18: success rises and queries fall with the radius; the smoothed model reacts least.
-
-    Supported if, from the smallest to the largest radius, on the natural, the PGD and the R-FGSM model, the
-    success rate grows and the mean number of queries (a failure counts as the budget) falls, and if the
-    success rate of each of them grows by more than that of the smoothed model.
+def newer_defences_do_not_beat_pgd_training(inputs: ArtefactInputs) -> Verdict:
+    """At every radius the success rates on the R-FGSM and the smoothed model are at most 3 points below that on the
+    PGD-trained model.
     """
-    found = runs(inputs)
     parts = []
-    for defence in ("natural", "madry", "locus"):
-        less, more = found[defence, LEAST], found[defence, MOST]
-        parts.append(_gain(f"growth of the success rate with the radius, {defence}", more, less))
-        (first, second), images = matched([less, more])
-        saved = paired_difference(spent(first, less.budget), spent(second, more.budget), clusters=images)
-        parts.append(direction(f"queries saved at the larger radius, {defence}", *saved))
-        smoothed = [found["salman", MOST], found["salman", LEAST]]
-        frames, images = matched([more, less, *smoothed])
-        here, there, smooth_here, smooth_there = (_reached(frame).astype(float) for frame in frames)
-        excess = mean(here - there - (smooth_here - smooth_there), clusters=images)
-        parts.append(direction(f"growth of success, {defence} less smoothed", *excess))
+    for radius, defence in product(RADII, (R_FGSM, SMOOTHED)):
+        newer, older = (_attack(inputs, each, radius) for each in (defence, PGD))
+        name = f"success rate at radius {radius}/255, {defence} less {PGD}"
+        parts.append(_gain(name, newer, older, threshold=-float(inputs.settings["margin"])))
     return all_of(*parts)
 
 
-def c19(inputs: ArtefactInputs) -> Verdict:
-    """C19: attacks on defended models succeed for less than 5, 10 and 15 % of the pairs.
-
-    Supported if the success rate of every defended model is within the printed bound of its radius. In the
-    reduced form, for networks and budgets other than the work's, if it is below that of the natural model.
-    """
-    found = runs(inputs)
-    if inputs.settings["reduced"]:
-        return all_of(
-            *(
-                _gain(f"success rate at radius {radius}, natural less {defence}", found["natural", radius],
-                      found[defence, radius])
-                for radius in RADII
-                for defence in DEFENDED
-            )
-        )  # fmt: skip
-    bounds = {
-        f"{float(parse_number(row['attack_eps'])):.6f}": float(row["value"]) / 100
-        for row in records(inputs.published)
-    }
-    parts = []
-    for radius in RADII:
-        bound = bounds[f"{int(radius) / 255:.6f}"]
-        for defence in DEFENDED:
-            run = found[defence, radius]
-            parts.append(at_most(f"success rate, {defence}, {radius}/255", *run.rate(), bound=bound))
-    return all_of(*parts)
+def _attack(inputs: ArtefactInputs, defence: str, radius: int) -> Results:
+    return inputs.results.one(attack=ATTACK, defence=defence, radius_255=radius)
 
 
-def c20(inputs: ArtefactInputs) -> Verdict:
-    """C20: the successes against the smoothed model come early.
-
-    Supported if more than ``share`` of the successes, over all radii, need at most ``early`` queries.
-    """
-    early, share = int(inputs.settings["early"]), float(inputs.settings["share"])
-    found = runs(inputs)
-    verdict = _early(found, "salman", early, share)
-    silent = _early(runs(inputs, NOISELESS), "salman", early, share)
-    reason, numbers = verdict.reason, dict(verdict.numbers)
-    confirmed = sum(_confirmed(run) for (defence, _), run in found.items() if defence == "salman")
-    reason += f" The smoothed classifier itself, by many draws, gives {confirmed} of the final images to the target."
-    numbers["final images confirmed by the smoothed classifier"] = float(confirmed)
-    for defence in ("natural", "madry", "locus"):
-        numbers |= _early(found, defence, early, share).numbers
-    if silent.decision != "not testable":
-        reason += f" Asked without noise: {silent.reason}"
-        numbers |= {f"{name}, without noise": value for name, value in silent.numbers.items()}
-    return Verdict(verdict.decision, reason, numbers)
+def _gain(name: str, more: Results, less: Results, *, threshold: float = 0.0) -> Verdict:
+    """Judge by how much the success rate of one run exceeds that of another, on the pairs of both."""
+    first, second = common_pairs(queries_of_pairs(more), queries_of_pairs(less))
+    gain = paired_share_difference(first.notna(), second.notna(), clusters=images_of(first))
+    verdict = above(name, gain, threshold)
+    counts = f"{first.count()} against {second.count()} of {len(first)} pairs"
+    return replace(verdict, reason=f"{verdict.reason} ({counts}.)")
 
 
-def _confirmed(run: Run) -> int:
-    return int((run.pairs["smoothed_prediction"] == run.pairs.index.get_level_values("target")).sum())
-
-
-def _early(found: Found, defence: str, early: int, threshold: float) -> Verdict:
-    mine = [found[defence, radius] for radius in RADII if (defence, radius) in found]
-    costs = np.concatenate([run.costs for run in mine]) if mine else np.empty(0)
-    won = ~np.isnan(costs)
-    if not won.any():
-        return not_testable(f"No attack on {defence} succeeded.")
-    images = np.concatenate([run.images for run in mine])
-    estimate = share(costs[won] <= early, clusters=images[won])
-    return direction(
-        f"share of the {int(won.sum())} successes that need at most {early} queries, {defence}",
-        *estimate,
-        threshold=threshold,
-    )
-
-
-def c21(inputs: ArtefactInputs) -> Verdict:
-    """C21: the newer defences, R-FGSM and smoothing, do not beat the model trained against PGD.
-
-    Supported if at every radius the success rate of each is, beyond doubt, at most ``margin`` below that of
-    the PGD-trained model, contradicted if one is beyond doubt lower by more.
-    """
-    found, margin = runs(inputs), float(inputs.settings["margin"])
-    return all_of(
-        *(
-            _gain(
-                f"success rate at radius {radius}, {defence} less PGD",
-                found[defence, radius],
-                found["madry", radius],
-                threshold=-margin,
-            )
-            for radius in RADII
-            for defence in ("locus", "salman")
-        )
+def _early(kind: str, runs: Results, inputs: ArtefactInputs) -> Verdict:
+    """Judge which share of the successes of several runs came early."""
+    early, threshold = int(inputs.settings["early"]), float(inputs.settings["share"])
+    queries = pd.concat([queries_of_pairs(run) for _, run in runs.groups("radius_255")]).dropna()
+    if queries.empty:
+        return not_testable("No attack succeeded.")
+    return above(
+        f"share of the {len(queries)} successes of {kind} attacks that need at most {early} queries",
+        share(queries <= early, clusters=images_of(queries)),
+        threshold,
     )
