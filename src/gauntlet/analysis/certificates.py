@@ -1,28 +1,57 @@
 """Certified radii: what each image earns, certified accuracy and the average certified radius.
 
 A certificate has the columns ``prediction`` (-1 where it abstains) and ``radius`` (l2, pixel scale). An image earns
-its radius only if its prediction is right.
+its radius only if its prediction is right. What is by sample is in the order of the images' positions, so that two
+models pair up whatever order they were certified in.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from gauntlet.analysis.bootstrap import mean, paired_difference
+from gauntlet.analysis.intervals import Interval, paired_share_difference, share
 from gauntlet.analysis.results import Results
 
 
 def earned_radii(results: Results) -> pd.Series:
-    """Return each image's certified radius, 0 where the prediction is wrong or withheld, by sample.
+    """Return each image's certified radius, 0 where the prediction is wrong or withheld, by sample."""
+    return results.column("radius").where(_right(results), 0.0).astype(float).sort_index()
 
-    The mean over images is the average certified radius (ACR).
-    """
-    return results.column("radius").where(_right(results), 0.0).astype(float)
+
+def average_certified_radius(results: Results) -> Interval:
+    """Return the mean earned radius (ACR), the area under the curve of certified accuracy."""
+    return mean(earned_radii(results))
+
+
+def average_certified_radius_gain(first: Results, second: Results) -> Interval:
+    """Return the ACR of one model minus that of another, paired over their images."""
+    return paired_difference(*_paired(earned_radii(first), earned_radii(second)))
 
 
 def certified_at(results: Results, radius: float) -> pd.Series:
     """Return whether each image's prediction is right and certified at a radius, by sample."""
-    return _right(results) & (results.column("radius") >= radius)
+    return (_right(results) & (results.column("radius") >= radius)).sort_index()
+
+
+def certified_accuracy(results: Results, radius: float) -> Interval:
+    """Return the share of images that are right and certified at a radius."""
+    return share(certified_at(results, radius))
+
+
+def certified_accuracy_gain(first: Results, second: Results, radius: float) -> Interval:
+    """Return the certified accuracy of one model minus that of another, paired over their images."""
+    return paired_share_difference(*_paired(certified_at(first, radius), certified_at(second, radius)))
+
+
+def certified_accuracy_curve(results: Results, radii: ArrayLike) -> NDArray[np.float64]:
+    """Return the certified accuracy at each of many radii, without intervals."""
+    right = _right(results)
+    ordered = np.sort(results.column("radius")[right])
+    return (len(ordered) - np.searchsorted(ordered, np.asarray(radii), side="left")) / len(right)
 
 
 def largest_radius(sigma: float, n: int, alpha: float) -> float:
@@ -46,3 +75,9 @@ def dissent_allowed(radius: float, sigma: float, n: int, alpha: float) -> float:
 
 def _right(results: Results) -> pd.Series:
     return results.column("prediction") == results.column("label")
+
+
+def _paired(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:
+    if not first.index.equals(second.index):
+        raise ValueError("a paired comparison needs the same images on both sides")
+    return first, second
