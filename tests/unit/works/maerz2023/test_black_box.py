@@ -59,8 +59,8 @@ class World:
 
     def evaluation(self, name: str) -> tuple[pd.DataFrame, dict[str, Any], dict[str, np.ndarray]]:
         """Return the rows of an evaluation, its manifest and the images of its first five pairs."""
-        _, defence, *radius = name.split("-")
-        radii = [int(each) for each in radius] or RADII
+        _, defence, *rest = name.split("-")
+        radii = [int(each) for each in rest if each.isdigit()] or RADII
         frames, settings, kept = [self._rows(defence, "clean", RADII[0])], {}, {"clean": self._images(0.0)}
         for each in radii:
             for kind in ("bobyqa", "corners", *(["noiseless"] if defence == "salman" else [])):
@@ -139,6 +139,13 @@ def test_table_4_7_counts_what_was_attacked(inputs_of: InputsOf) -> None:
     assert attacked == [500] * 3 + [455] * 3 + [392] * 3 + [176, 113, 99]
     assert frame.loc[("MadryLab", "9/255"), "published_success"] == pytest.approx(54 / 455, abs=1e-5)
     assert table.layout is not None and len(table.layout) == 12
+
+
+def test_the_released_pairs_stand_beside_the_random_ones_at_full_scale(inputs_of: InputsOf) -> None:
+    frame = tables.table_4_7(inputs_of("table-4-7", World(pairs=50), scale="full")).frame
+    assert len(frame) == 12
+    np.testing.assert_allclose(frame["released_variant"], frame["reproduced"])
+    assert frame["eps"].tolist() == [radius / 255 for radius in RADII] * 4
 
 
 @pytest.mark.parametrize("corners_fool", [2, 30])
