@@ -29,6 +29,10 @@ class Interval(NamedTuple):
         """Multiply by a positive factor, such as 100 for percent."""
         return Interval(self.estimate * factor, self.low * factor, self.high * factor)
 
+    def columns(self) -> dict[str, float]:
+        """Return the columns of a reproduced number beside a published one: ``reproduced``, ``ci_low``, ``ci_high``."""
+        return {"reproduced": self.estimate, "ci_low": self.low, "ci_high": self.high}
+
 
 def corrected_level(comparisons: int, level: float = LEVEL) -> float:
     """Return the level of each of several intervals that hold together at ``level`` (Bonferroni).

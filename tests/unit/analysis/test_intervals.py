@@ -7,12 +7,14 @@ import pytest
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from gauntlet.analysis.intervals import (
+    Interval,
     corrected_level,
     paired_share_difference,
     share,
     share_difference,
     wilson,
 )
+from gauntlet.analysis.published import COMPARED
 
 CASES = [(0, 10), (1, 10), (5, 10), (10, 10), (37, 500), (499, 500), (1, 1)]
 
@@ -143,3 +145,7 @@ def test_corrected_intervals_hold_together_as_often_as_one_alone() -> None:
     successes = np.random.default_rng(1).binomial(200, 0.3, size=(4000, 5))
     found = wilson(successes, np.full_like(successes, 200), corrected_level(5))
     assert np.mean(((found.low <= 0.3) & (found.high >= 0.3)).all(1)) > 0.94
+
+
+def test_an_interval_is_written_as_the_columns_that_a_comparison_takes() -> None:
+    assert Interval(1.0, 0.5, 2.0).columns() == dict(zip(COMPARED, (1.0, 0.5, 2.0), strict=False))

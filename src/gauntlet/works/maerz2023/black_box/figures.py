@@ -19,8 +19,6 @@ from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.works.maerz2023.black_box.pairs import ATTACK, WITHOUT_NOISE, queries_of_pairs, success_rate
 from gauntlet.works.maerz2023.pictures import draw_attack, percent, radius_text
 
-PUBLISHED_BUDGET = 3000
-
 POPULATIONS = {
     "as plotted": "published",
     "full list": "published_full_list",
@@ -46,13 +44,12 @@ def _example(inputs: ArtefactInputs, attack: Results, rule: str) -> Figure:
     images = attack.table.images()
     kept = len(images["clean"])
     clean = inputs.results.one(procedure="clean").rows.iloc[:kept]
-    attacked = attack.rows.iloc[:kept]
     queries = queries_to_success(attack).to_numpy()[:kept]
     merit = -queries if rule == "the fewest queries" else clean["confidence"].to_numpy()
     row = int(np.argmax(np.where(np.isnan(queries), -np.inf, merit)))
     (folder,) = inputs.datasets.values()
     classes = open_split(folder).classes
-    before, after = clean.iloc[row], attacked.iloc[row]
+    before, after = clean.iloc[row], attack.rows.iloc[row]
     true, target, predicted = (
         classes[int(value)] for value in (before["label"], after["target"], after["prediction"])
     )
@@ -61,6 +58,17 @@ def _example(inputs: ArtefactInputs, attack: Results, rule: str) -> Figure:
         if np.isnan(queries[row])
         else f"the pair with {rule} among the successes, {queries[row]:.0f} queries"
     )
+    numbers = {
+        "index": int(before["index"]),
+        "true_class": true,
+        "target_class": target,
+        "adversarial_class": predicted,
+        "eps": attack.label("radius"),
+        "queries": queries[row],
+        "clean_confidence": 100 * before["confidence"],
+        "adversarial_confidence_predicted": 100 * after["prediction_confidence"],
+        "linf": after["linf"],
+    }
     return Figure(
         draw_attack(
             images["clean"][row],
@@ -70,21 +78,7 @@ def _example(inputs: ArtefactInputs, attack: Results, rule: str) -> Figure:
             heading=f"BOBYQA attack on the model {attack.label('defence')}, target {target}, "
             f"$\\ell_\\infty$, $\\epsilon$ = {radius_text(attack.label('radius'))}",
         ),
-        pd.DataFrame(
-            [
-                {
-                    "index": int(before["index"]),
-                    "true_class": true,
-                    "target_class": target,
-                    "adversarial_class": predicted,
-                    "eps": attack.label("radius"),
-                    "queries": queries[row],
-                    "clean_confidence": 100 * before["confidence"],
-                    "adversarial_confidence_predicted": 100 * after["prediction_confidence"],
-                    "linf": after["linf"],
-                }
-            ]
-        ),
+        pd.DataFrame([numbers]),
         f"One image of {attack.label('dataset')}, {told}: clean, attacked, and the difference.",
     )
 
@@ -103,7 +97,11 @@ def figure_4_12(inputs: ArtefactInputs) -> Figure:
         draw_cdf(grid[0, column], curves, limit=budget)
         grid[0, column].set_title(f"here, $\\epsilon$ = {radius_text(here.label('radius'))}")
         published = inputs.published[inputs.published["attack_eps"] == f"{radius:g}/255"]
-        draw_cdf(grid[1, column], plotted_lists(published, here.values("defence")), limit=PUBLISHED_BUDGET)
+        draw_cdf(
+            grid[1, column],
+            plotted_lists(published, here.values("defence")),
+            limit=published["queries"].max(),
+        )
         grid[1, column].set_title(f"published, $\\epsilon$ = {radius:g}/255")
         for defence, of_defence in here.groups("defence"):
             rows += _curve(of_defence, published[published["defence"] == defence], budget)
@@ -153,9 +151,7 @@ def _curve(runs: Results, published: pd.DataFrame, budget: int) -> list[dict[str
                 "published_eps": published["attack_eps"].iloc[0],
                 "queries": limit,
                 "pairs": int(attack.correct.sum()),
-                "reproduced": rate.estimate,
-                "ci_low": rate.low,
-                "ci_high": rate.high,
+                **rate.columns(),
                 "without_noise": success_rate(silent, limit).estimate if within and len(silent) else np.nan,
                 **{
                     column: at_limit.loc[at_limit["population"].str.startswith(start), "value"].mean()
