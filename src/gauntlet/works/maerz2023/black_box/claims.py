@@ -29,12 +29,16 @@ from gauntlet.works.maerz2023.black_box.pairs import (
 
 NATURAL, PGD, R_FGSM, SMOOTHED = "Natural", "MadryLab", "LocusLab", "HadiSalman"
 RADII = (3, 6, 9)
+EARLY = 50
+"""Queries that the work calls a few dozens."""
+MARGIN = 0.03
+"""Difference of success rates up to which a defence does not do better."""
 
 
 def larger_radii_help_bobyqa_least_against_smoothing(inputs: ArtefactInputs) -> Verdict:
     """From the smallest to the largest radius, on each model but the smoothed one, the success rate grows, the mean
     number of queries (the whole budget for a failure) falls, and the success rate grows by more than that of the
-    smoothed model.
+    smoothed model (HadiSalman).
     """
     smoothed = [_attack(inputs, SMOOTHED, radius) for radius in (RADII[-1], RADII[0])]
     parts = []
@@ -69,8 +73,8 @@ def bobyqa_rarely_succeeds_against_defended_models(inputs: ArtefactInputs) -> Ve
 def bobyqa_succeeds_early_on_the_smoothed_model(inputs: ArtefactInputs) -> Verdict:
     """More than half of the successes on the smoothed model, over all radii, need at most 50 queries."""
     smoothed = inputs.results.where(defence=SMOOTHED)
-    verdict = _early("noisy", smoothed.where(attack=ATTACK), inputs)
-    silent = _early("noiseless", smoothed.where(attack=WITHOUT_NOISE), inputs)
+    verdict = _early("noisy", smoothed.where(attack=ATTACK))
+    silent = _early("noiseless", smoothed.where(attack=WITHOUT_NOISE))
     runs = smoothed.where(attack=ATTACK).groups("radius_255")
     confirmed = sum(int(at_target(run, "smoothed_prediction").sum()) for _, run in runs)
     return Verdict(
@@ -82,14 +86,14 @@ def bobyqa_succeeds_early_on_the_smoothed_model(inputs: ArtefactInputs) -> Verdi
 
 
 def newer_defences_do_not_beat_pgd_training(inputs: ArtefactInputs) -> Verdict:
-    """At every radius the success rates on the R-FGSM and the smoothed model are at most 3 points below that on the
-    PGD-trained model.
+    """At every radius the success rates on the R-FGSM model (LocusLab) and the smoothed one (HadiSalman) are at most
+    3 points below that on the PGD-trained model (MadryLab).
     """
     parts = []
     for radius, defence in product(RADII, (R_FGSM, SMOOTHED)):
         newer, older = (_attack(inputs, each, radius) for each in (defence, PGD))
         name = f"success rate at radius {radius}/255, {defence} less {PGD}"
-        parts.append(_gain(name, newer, older, threshold=-float(inputs.settings["margin"])))
+        parts.append(_gain(name, newer, older, threshold=-MARGIN))
     return all_of(*parts)
 
 
@@ -106,14 +110,13 @@ def _gain(name: str, more: Results, less: Results, *, threshold: float = 0.0) ->
     return replace(verdict, reason=f"{verdict.reason} ({counts}.)")
 
 
-def _early(kind: str, runs: Results, inputs: ArtefactInputs) -> Verdict:
+def _early(kind: str, runs: Results) -> Verdict:
     """Judge which share of the successes of several runs came early."""
-    early, threshold = int(inputs.settings["early"]), float(inputs.settings["share"])
     queries = pd.concat([queries_of_pairs(run) for _, run in runs.groups("radius_255")]).dropna()
     if queries.empty:
         return not_testable("No attack succeeded.")
     return above(
-        f"share of the {len(queries)} successes of {kind} attacks that need at most {early} queries",
-        share(queries <= early, clusters=images_of(queries)),
-        threshold,
+        f"share of the {len(queries)} successes of {kind} attacks that need at most {EARLY} queries",
+        share(queries <= EARLY, clusters=images_of(queries)),
+        0.5,
     )
