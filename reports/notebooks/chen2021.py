@@ -51,7 +51,13 @@ page.show("figure-1-1", "figure-1-2")
 page.show("table-2-1", "table-2-2", "table-2-4")
 
 # %%
-page.verdicts("c1", "c2", "c3", "c4", "c5")
+page.verdicts(
+    "iterative-attacks-reach-every-image",
+    "frank-wolfe-needs-the-fewest-iterations",
+    "frank-wolfe-perturbs-least",
+    "pgd-and-mi-fgsm-fill-the-ball",
+    "iterative-attacks-are-alike-on-a-robust-network",
+)
 
 # %% [markdown]
 # With estimated gradients the same step attacks a network through its scores. What counts here is the number of
@@ -61,7 +67,15 @@ page.verdicts("c1", "c2", "c3", "c4", "c5")
 page.show("table-2-3", "figure-2-1", "table-2-5")
 
 # %%
-page.verdicts("c6", "c7", "c8", "c9", "c10", "c11", "c12")
+page.verdicts(
+    "frank-wolfe-succeeds-most-often-by-scores",
+    "frank-wolfe-halves-the-queries",
+    "sphere-and-gaussian-directions-are-alike",
+    "bandit-is-quick-where-it-succeeds",
+    "bandit-leads-early-and-ends-last",
+    "frank-wolfe-is-the-fastest-black-box-attack",
+    "frank-wolfe-takes-fewest-queries-on-a-robust-network",
+)
 
 # %% [markdown]
 # ## Chapter 3: only the predicted class
@@ -79,7 +93,14 @@ page.show("figure-3-1")
 page.show("table-3-1", "table-3-2", "table-3-3", "table-3-4", "figure-3-2")
 
 # %%
-page.verdicts("c13", "c14", "c15", "c16", "c17", "c28")
+page.verdicts(
+    "rays-succeeds-most-often",
+    "only-rays-succeeds-on-imagenet",
+    "rays-takes-the-fewest-queries",
+    "sign-opt-takes-more-queries-than-opt",
+    "pgd-reaches-every-undefended-image",
+    "rays-is-deterministic",
+)
 
 # %% [markdown]
 # Run without a radius, RayS measures how far the decision boundary is. On some published defences that distance, and
@@ -89,7 +110,18 @@ page.verdicts("c13", "c14", "c15", "c16", "c17", "c28")
 page.show("table-3-5", "table-3-6", "table-3-7", "table-3-8", "table-3-9", "figure-3-3")
 
 # %%
-page.verdicts("c18", "c19", "c20", "c21", "c22", "c23", "c24", "c25", "c26", "c27")
+page.verdicts(
+    "rays-is-far-below-hsja-on-defended-networks",
+    "rays-finds-nearer-boundaries",
+    "rays-is-close-to-white-box-attacks-on-honest-defences",
+    "rays-reveals-falsely-robust-networks",
+    "rays-reverses-the-ranking-by-pgd",
+    "falsely-robust-networks-have-equal-boundary-distances",
+    "margin-attacks-reveal-feature-scattering",
+    "even-hsja-goes-below-pgd",
+    "rays-converges-in-a-quarter-of-its-queries",
+    "other-attacks-use-the-whole-radius",
+)
 
 # %% [markdown]
 # ## Everything else

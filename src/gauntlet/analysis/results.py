@@ -201,6 +201,11 @@ class Results:
         ((evaluation, procedure),) = self._pairs()
         return self.tables[evaluation].specification["procedures"][procedure]
 
+    @property
+    def seconds(self) -> float:
+        """How long the one selected procedure computed, over all of its samples."""
+        return float(self.table.manifest["procedure_seconds"][self.label("procedure")])
+
     def setting(self, name: str) -> Any:
         """Return the one value that a setting has in all selected procedures.
 

@@ -15,6 +15,7 @@ answers for every smaller number of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,27 @@ def distances(results: Results, *, restarts: int | None = None) -> pd.Series:
         sizes = results.column(after if restarts is not None and after in rows else name)
         sizes = sizes.where(rows["success"].to_numpy(dtype=bool), np.inf)
     return sizes.fillna(np.inf).where(results.correct, 0.0).astype(float)
+
+
+def distance_trace(results: Results, counted: Literal["iteration", "query"]) -> pd.DataFrame:
+    """Return each image's smallest perturbation as a decision-based attack goes on.
+
+    Returns:
+        A row per sample and a column per recorded number of iterations or queries, ascending; 0 for images that are
+        misclassified unperturbed, infinite where no boundary was met yet.
+    """
+    prefix = f"linf_at_{counted}_"
+    names = {
+        int(str(name).removeprefix(prefix)): str(name)
+        for name in results.rows.columns
+        if str(name).startswith(prefix)
+    }
+    return pd.DataFrame(
+        {
+            mark: results.column(names[mark]).fillna(np.inf).where(results.correct, 0.0)
+            for mark in sorted(names)
+        }
+    )
 
 
 def mean_distance(sizes: pd.DataFrame | pd.Series | np.ndarray) -> np.ndarray:

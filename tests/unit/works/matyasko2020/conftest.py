@@ -134,7 +134,7 @@ class World:
                     )
         return settings, rows
 
-    def labels(self, evaluation: str, procedure: str) -> dict[str, Any]:
+    def own_labels(self, evaluation: str, procedure: str) -> dict[str, Any]:
         """Return the radii of this world, which are 1 to 5 in every norm."""
         return {"radius": int(procedure.split("-")[2])} if evaluation.endswith("-fixed") else {}
 

@@ -6,28 +6,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.panels import draw_difference, draw_image
 from gauntlet.reporting.style import new_figure
-from gauntlet.works.chen2021.black_box.observations import observed, settings
 
 ACCESS = {
     "white-box": ("weights", "gradients", "logits", "label"),
     "black-box": ("logits", "label"),
     "hard-label": ("label",),
 }
-"""What an attacker sees (chen2021, section 1.2)."""
+"""Parts of the network that an attacker sees (chen2021, section 1.2)."""
 SEEN = ("weights", "gradients", "logits", "label")
 
 
 def figure_1_1(inputs: ArtefactInputs) -> Figure:
     """Figure 1.1: one step along the sign of the gradient changes the predicted class."""
-    result = inputs.evaluation()
-    kept = result.specification["keep_images"]
-    outcome = observed(result, "fgsm").iloc[:kept]
-    images = result.images()
+    results = inputs.results.one(method="FGSM")
+    specification, images = results.table.specification, results.table.images()
+    outcome = results.rows.iloc[: specification["keep_images"]]
     fooled = outcome["success"].to_numpy(dtype=bool)
     # The fooled image whose wrong class is the most likely shows it best.
     row = int(np.argmax(np.where(fooled, outcome["prediction_confidence"], -1.0)))
@@ -36,7 +34,7 @@ def figure_1_1(inputs: ArtefactInputs) -> Figure:
     classes = open_split(folder).classes
     chosen = outcome.iloc[row]
     label, prediction = classes[int(chosen["label"])], classes[int(chosen["prediction"])]
-    eps = float(settings(result, "fgsm")["eps"])
+    eps = float(results.settings["eps"])
     canvas, panels = new_figure(3, panel_height=2.7)
     left, middle, right = panels[0]
     draw_image(left, before, f"clean\n{label}")
@@ -60,8 +58,8 @@ def figure_1_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        f"An image of {result.specification['dataset']}, a small perturbation, and what the network "
-        f"{result.specification['model']} says of their sum. The work shows a picture of GoogLeNet from elsewhere.",
+        f"An image of {specification['dataset']}, a small perturbation, and what the network "
+        f"{specification['model']} says of their sum. The work shows a picture of GoogLeNet from elsewhere.",
     )
 
 

@@ -1,1 +1,0 @@
-"""Chapters 2 and 3: Frank-Wolfe attacks and RayS."""

@@ -1,0 +1,1 @@
+"""Chapter 2: Frank-Wolfe attacks, white-box and black-box."""

@@ -1,0 +1,1 @@
+"""Chapter 3: hard-label attacks and the decision boundary (RayS)."""
