@@ -17,15 +17,10 @@ rule all:
     """Everything that can be made at the configured scale."""
     default_target: True
     input:
-        everything_makeable,
+        ask(config["scale"], "everything_makeable"),
 
 
 rule everything:
     """Every artefact and verdict, also where something seems to be missing here; a cluster's nodes may have it."""
     input:
-        [
-            file
-            for name, work in catalogue(config["scale"]).works.items()
-            for artefact in work.content.artefacts
-            for file in paths.artefact_files(config["scale"], name, artefact)
-        ],
+        ask(config["scale"], "everything"),

@@ -1,19 +1,13 @@
-"""The configuration, and the look-ups that the other rule files share."""
+"""The jobs of a scale, and the look-ups that the other rule files share."""
 
-import json
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
 from gauntlet.configuration import load_catalogue, paths
-from gauntlet.configuration.specifications import (
-    artefact_specification,
-    claim_specification,
-    evidence,
-)
 from gauntlet.errors import GauntletError
-from gauntlet.planning.availability import find_available
 from gauntlet.planning.cost import job_minutes
+from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import compact_json, source_fingerprint
 
 # A working directory may bring its own configuration; otherwise the one beside the Snakefile counts.
@@ -27,23 +21,44 @@ OVERRIDES = dict(config)
 
 
 @cache
-def catalogue(scale):
-    """Everything that can be made at a scale. A path names its scale, so that a target needs no --config."""
+def jobs_at(scale):
+    """The jobs at a scale. A path names its scale, so that a target needs no --config."""
+    overrides = {**OVERRIDES, **({"scale": scale} if scale else {})}
     try:
-        return load_catalogue(
-            CONFIG_FOLDER, {**OVERRIDES, **({"scale": scale} if scale else {})}
-        )
+        return Workflow(load_catalogue(CONFIG_FOLDER, overrides))
     except GauntletError as error:
         raise WorkflowError(f"\n{error}\n") from None
 
 
 @cache
-def available(scale):
-    """What can be had here at a scale."""
-    return find_available(catalogue(scale))
+def ask(scale, question, *names):
+    """Ask the jobs of a scale for files or a specification. Snakemake asks again and again, so answers are kept."""
+    try:
+        return getattr(jobs_at(scale), question)(*names)
+    except GauntletError as error:
+        raise WorkflowError(f"\n{error}\n") from None
 
 
-config.update(catalogue(None).settings.model_dump())
+@cache
+def ask_json(scale, question, *names):
+    return compact_json(ask(scale, question, *names))
+
+
+def files(question, *wildcard_names):
+    """The input function that asks for files by the values of some wildcards."""
+    return lambda wildcards: ask(
+        wildcards.scale, question, *(wildcards[name] for name in wildcard_names)
+    )
+
+
+def specification(question, *wildcard_names):
+    """The params function that asks for a specification by the values of some wildcards."""
+    return lambda wildcards: ask_json(
+        wildcards.scale, question, *(wildcards[name] for name in wildcard_names)
+    )
+
+
+config.update(jobs_at(None).catalogue.settings.model_dump())
 
 
 wildcard_constraints:
@@ -55,19 +70,6 @@ wildcard_constraints:
     evaluation="[a-z0-9.-]+",
     artefact="[a-z0-9.-]+",
     shard=r"\d+",
-
-
-def split_files(dataset, split):
-    folder = paths.split_folder(dataset, split)
-    return [folder / name for name in ("images.npy", "labels.npy", "manifest.json")]
-
-
-def model_files(scale, model):
-    folder = paths.model_folder(scale, catalogue(scale).origins[model])
-    return [
-        folder / name
-        for name in ("weights.safetensors", "history.parquet", "manifest.json")
-    ]
 
 
 def cores_for(wildcards):

@@ -2,8 +2,9 @@
 
 
 def split_specification(wildcards):
+    # A prepared split belongs to no scale.
     return compact_json(
-        catalogue(None).split_specification(wildcards.dataset, wildcards.split)
+        jobs_at(None).catalogue.split_specification(wildcards.dataset, wildcards.split)
     )
 
 

@@ -1,69 +1,31 @@
 """Evaluations: procedures run on one model, cut into shards, joined into one table."""
 
 
-def evaluation_entry(wildcards):
-    at_scale = catalogue(wildcards.scale)
-    if wildcards.work not in at_scale.works:
-        raise WorkflowError(
-            f"no work is named {wildcards.work}; there are {', '.join(at_scale.works)}"
-        )
-    evaluations = at_scale.works[wildcards.work].content.evaluations
-    if wildcards.evaluation not in evaluations:
-        raise WorkflowError(
-            f"{wildcards.work} has no evaluation named {wildcards.evaluation}; gauntlet list names them all"
-        )
-    return evaluations[wildcards.evaluation]
-
-
-def evaluation_specification(wildcards):
-    evaluation_entry(wildcards)
-    return compact_json(
-        catalogue(wildcards.scale).evaluation_specification(
-            wildcards.work, wildcards.evaluation
-        )
-    )
+def evaluation_of(wildcards):
+    return ask(wildcards.scale, "evaluation", wildcards.work, wildcards.evaluation)
 
 
 def evaluated_model(wildcards):
-    return model_files(wildcards.scale, evaluation_entry(wildcards).model)
-
-
-def evaluated_images(wildcards):
-    entry = evaluation_entry(wildcards)
-    return split_files(
-        catalogue(wildcards.scale).dataset_of(entry), entry.samples.split
-    )
-
-
-def reference_images(wildcards):
-    """The training images, for an evaluation that starts from some of them."""
-    entry = evaluation_entry(wildcards)
-    if not entry.references:
-        return []
-    return split_files(catalogue(wildcards.scale).dataset_of(entry), "train")
+    return ask(wildcards.scale, "model_files", evaluation_of(wildcards).model)
 
 
 def shards(suffix):
     """The shards that an evaluation is joined from."""
-
-    def files(wildcards):
-        folder = paths.evaluation_file(
-            wildcards.scale, wildcards.work, wildcards.evaluation
-        ).with_suffix("")
-        return [
-            f"{folder}/{shard}.{suffix}"
-            for shard in range(evaluation_entry(wildcards).shards)
-        ]
-
-    return files
+    return lambda wildcards: paths.shard_files(
+        wildcards.scale,
+        wildcards.work,
+        wildcards.evaluation,
+        evaluation_of(wildcards).shards,
+        suffix,
+    )
 
 
 rule run_evaluation:
     """Run one model's procedures over one shard of its samples. Finished chunks are never computed again."""
     input:
         model=evaluated_model,
-        images=evaluated_images,
-        training=reference_images,
+        images=files("evaluated_images", "work", "evaluation"),
+        training=files("reference_images", "work", "evaluation"),
     output:
         table=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.parquet"),
         images=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.npz"),
@@ -76,13 +38,13 @@ rule run_evaluation:
         gpu=gpus_for,
         mem_mb=8000,
         runtime=lambda wildcards: job_minutes(
-            catalogue(wildcards.scale),
+            jobs_at(wildcards.scale).catalogue,
             work=wildcards.work,
             evaluation=wildcards.evaluation,
         ),
     params:
-        spec=evaluation_specification,
-        shards=lambda wildcards: evaluation_entry(wildcards).shards,
+        spec=specification("evaluation_specification", "work", "evaluation"),
+        shards=lambda wildcards: evaluation_of(wildcards).shards,
         cache=lambda wildcards: str(
             paths.chunk_cache(wildcards.scale, wildcards.work, wildcards.evaluation)
         ),

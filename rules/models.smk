@@ -1,28 +1,10 @@
 """Models: trained here, or imported from a published checkpoint; a model may be one at one scale and the other at another."""
 
 
-def model_entry(wildcards):
-    models = catalogue(wildcards.scale).models
-    if wildcards.model not in models:
-        raise WorkflowError(
-            f"no work has a model named {wildcards.model}; gauntlet list names them all"
-        )
-    return models[wildcards.model]
-
-
-def model_specification(wildcards):
-    model_entry(wildcards)
-    return compact_json(catalogue(wildcards.scale).model_specification(wildcards.model))
-
-
 def training_images(split):
-    """The images of a split that a training reads; an import reads none."""
-
-    def files(wildcards):
-        entry = model_entry(wildcards)
-        return split_files(entry.dataset, split) if entry.training else []
-
-    return files
+    return lambda wildcards: ask(
+        wildcards.scale, "training_images", wildcards.model, split
+    )
 
 
 rule make_model:
@@ -43,10 +25,10 @@ rule make_model:
         gpu=gpus_for,
         mem_mb=8000,
         runtime=lambda wildcards: job_minutes(
-            catalogue(wildcards.scale), model=wildcards.model
+            jobs_at(wildcards.scale).catalogue, model=wildcards.model
         ),
     params:
-        spec=model_specification,
+        spec=specification("model_specification", "model"),
     message:
         "Making the model {wildcards.model}"
     script:

@@ -1,4 +1,4 @@
-"""Where everything lies, relative to the working directory. The rules and the command line agree by this."""
+"""Paths of everything, relative to the working directory; the rules and the command line agree by these."""
 
 from __future__ import annotations
 
@@ -19,9 +19,28 @@ def split_folder(dataset: str, split: str) -> Path:
     return RESULTS / "datasets" / dataset / split
 
 
+def split_files(dataset: str, split: str) -> list[Path]:
+    """Files of a prepared split."""
+    return [split_folder(dataset, split) / name for name in ("images.npy", "labels.npy", "manifest.json")]
+
+
 def model_folder(scale: str, model: str) -> Path:
     """Folder of a model's weights, history and manifest."""
     return RESULTS / scale / "models" / model
+
+
+def model_files(scale: str, model: str) -> list[Path]:
+    """Files of a model, the weights first."""
+    return [
+        model_folder(scale, model) / name
+        for name in ("weights.safetensors", "history.parquet", "manifest.json")
+    ]
+
+
+def shard_files(scale: str, work: str, evaluation: str, shards: int, suffix: str) -> list[Path]:
+    """Files of the shards that an evaluation is joined from."""
+    folder = evaluation_file(scale, work, evaluation).with_suffix("")
+    return [folder / f"{shard}.{suffix}" for shard in range(shards)]
 
 
 def evaluation_file(scale: str, work: str, evaluation: str) -> Path:
@@ -73,3 +92,8 @@ def artefact_label(artefact: str) -> str:
     return " ".join(
         filter(None, [kind.capitalize(), ".".join(number), f"({words})" if number and words else words])
     )
+
+
+def artefact_title(artefact: str, title: str) -> str:
+    """Write an artefact's title behind its number."""
+    return f"{artefact_label(artefact)}: {title}"

@@ -43,7 +43,7 @@ def artefact_specification(catalogue: Catalogue, work: str, name: str) -> dict[s
         "chapter": catalogue.works[work].chapter_of("artefacts", name),
         "name": name,
         "kind": "figure" if paths.is_figure(name) else "table",
-        "title": f"{paths.artefact_label(name)}: {entry.title}",
+        "title": paths.artefact_title(name, entry.title),
         "make": artefact_function(name, entry.make),
         "scale": catalogue.scale,
         **evidence(catalogue, work, entry),

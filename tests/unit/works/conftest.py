@@ -55,7 +55,8 @@ def inputs_of(
 
     Labels, settings and published numbers are the configuration's; the rows are the world's. Its
     ``evaluation(name)`` gives rows, manifest and kept images of an evaluation, its ``model(name)``, if models are
-    read, history and manifest of a model, and its ``own_labels(evaluation, procedure)``, if it has any, labels of its own.
+    read, history and manifest of a model, and its ``own_labels(evaluation, procedure)``, if it has any, labels of its
+    own.
     """
 
     def build(name: str, world: Any, *, scale: str = "demo", **settings: Any) -> ArtefactInputs:

@@ -1,0 +1,211 @@
+"""Jobs of the workflow at one scale: which files they read and what they are told. The rules only declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gauntlet.configuration import Catalogue, paths
+from gauntlet.configuration.catalogue import Work
+from gauntlet.configuration.grammar import ArtefactEntry, EvaluationEntry, Evidence, ModelEntry
+from gauntlet.configuration.specifications import artefact_specification, claim_specification, evidence
+from gauntlet.errors import ConfigurationError, did_you_mean
+from gauntlet.planning.availability import Available, find_available
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The jobs at one scale.
+
+    Attributes:
+        catalogue: everything that can be made at the scale.
+    """
+
+    catalogue: Catalogue
+
+    @cached_property
+    def available(self) -> Available:
+        """Data sets and checkpoints that can be had here."""
+        return find_available(self.catalogue)
+
+    @property
+    def scale(self) -> str:
+        """demo, small or full."""
+        return self.catalogue.scale
+
+    # --- entries by name: a target may name what does not exist --------------------------------------------------
+
+    def work(self, name: str) -> Work:
+        """Return a work; raises ConfigurationError for an unknown one."""
+        return _known("work", name, self.catalogue.works)
+
+    def model(self, name: str) -> ModelEntry:
+        """Return a model; raises ConfigurationError for an unknown one."""
+        return _known("model", name, self.catalogue.models)
+
+    def evaluation(self, work: str, name: str) -> EvaluationEntry:
+        """Return an evaluation; raises ConfigurationError for an unknown one."""
+        return _known(f"evaluation of {work}", name, self.work(work).content.evaluations)
+
+    def artefact(self, work: str, name: str) -> ArtefactEntry:
+        """Return an artefact; raises ConfigurationError for an unknown one."""
+        return _known(f"artefact of {work}", name, self.work(work).content.artefacts)
+
+    # --- inputs -------------------------------------------------------------------------------------------------
+
+    def model_files(self, name: str) -> list[Path]:
+        """Return the files of a model, under the name that it is trained under."""
+        return paths.model_files(self.scale, self.catalogue.origins[name])
+
+    def training_images(self, model: str, split: str) -> list[Path]:
+        """Return the images of a split that a training reads; an import reads none."""
+        entry = self.model(model)
+        return paths.split_files(entry.dataset, split) if entry.training else []
+
+    def evaluated_images(self, work: str, name: str) -> list[Path]:
+        """Return the images that an evaluation samples."""
+        entry = self.evaluation(work, name)
+        return paths.split_files(self.catalogue.dataset_of(entry), entry.samples.split)
+
+    def reference_images(self, work: str, name: str) -> list[Path]:
+        """Return the training images, for an evaluation that starts from some of them."""
+        entry = self.evaluation(work, name)
+        return paths.split_files(self.catalogue.dataset_of(entry), "train") if entry.references else []
+
+    def evidence_files(self, work: str, entry: Evidence) -> list[Path]:
+        """Return every file that an artefact or a claim is made from."""
+        found = evidence(self.catalogue, work, entry)
+        return [
+            *(Path(each["file"]) for each in found["evaluations"].values()),
+            *(file for name in found["models"] for file in self.model_files(name)),
+            *(file for split in found["datasets"] for file in paths.split_files(*split.split("/"))),
+            *map(Path, found["published"]),
+        ]
+
+    def artefact_inputs(self, work: str, name: str) -> list[Path]:
+        """Return every file that an artefact is made from."""
+        return self.evidence_files(work, self.artefact(work, name))
+
+    def claim_inputs(self, work: str) -> list[Path]:
+        """Return every file that the claims of a work are checked on, as far as it can be had here."""
+        files = {
+            file
+            for entry in self.work(work).content.claims.values()
+            if not self.available.reason(work, entry)
+            for file in self.evidence_files(work, entry)
+        }
+        return sorted(files)
+
+    def makeable(self, work: str) -> list[str]:
+        """Return the artefacts of a work that can be made here."""
+        entries = self.work(work).content.artefacts
+        return [name for name, entry in entries.items() if not self.available.reason(work, entry)]
+
+    def work_artefacts(self, work: str) -> list[Path]:
+        """Return the files of every artefact of a work that can be made here."""
+        return [
+            file
+            for name in self.makeable(work)
+            for file in (
+                *paths.artefact_files(self.scale, work, name),
+                paths.artefact_meta(self.scale, work, name),
+            )
+        ]
+
+    def site_inputs(self) -> list[Path]:
+        """Return the pages, verdicts and sidecars that the index is made from."""
+        works = self.catalogue.works
+        return [
+            *(paths.work_page(self.scale, work) for work in works),
+            *(paths.claims_file(self.scale, work) for work in works),
+            *(paths.artefact_meta(self.scale, work, name) for work in works for name in self.makeable(work)),
+        ]
+
+    def everything_makeable(self) -> list[Path]:
+        """Return the index and, so that a removed file is made again, every artefact that can be made here."""
+        artefacts = [
+            file
+            for work in self.catalogue.works
+            for name in self.makeable(work)
+            for file in paths.artefact_files(self.scale, work, name)
+        ]
+        return [paths.index_page(self.scale), *artefacts]
+
+    def everything(self) -> list[Path]:
+        """Return every artefact, also where something seems to be missing here."""
+        return [
+            file
+            for name, work in self.catalogue.works.items()
+            for artefact in work.content.artefacts
+            for file in paths.artefact_files(self.scale, name, artefact)
+        ]
+
+    # --- specifications -----------------------------------------------------------------------------------------
+
+    def model_specification(self, name: str) -> dict[str, Any]:
+        """Return what a network depends on, apart from the images it is trained on."""
+        self.model(name)
+        return self.catalogue.model_specification(name)
+
+    def evaluation_specification(self, work: str, name: str) -> dict[str, Any]:
+        """Return what an evaluation depends on, apart from the network's weights and the images."""
+        self.evaluation(work, name)
+        return self.catalogue.evaluation_specification(work, name)
+
+    def artefact_specification(self, work: str, name: str) -> dict[str, Any]:
+        """Return what an artefact depends on, apart from the content of its inputs."""
+        self.artefact(work, name)
+        return artefact_specification(self.catalogue, work, name)
+
+    def claim_specifications(self, work: str) -> dict[str, Any]:
+        """Return what each claim is checked on, and why it cannot be where something is missing."""
+        return {
+            "claims": [
+                {
+                    **claim_specification(self.catalogue, work, name),
+                    "missing": self.available.reason(work, entry),
+                }
+                for name, entry in self.work(work).content.claims.items()
+            ]
+        }
+
+    def site_specification(self) -> dict[str, Any]:
+        """Return what the index shows: works, their artefacts and what is missing."""
+        return {
+            "scale": self.scale,
+            "seed": self.catalogue.settings.seed,
+            "works": [
+                {
+                    "name": name,
+                    "title": work.about.title,
+                    "document": work.about.document.model_dump(),
+                    "artefacts": list(self._site_artefacts(name, work)),
+                    "claims": f"{name}/claims.csv",
+                    "page": f"{name}/index.html",
+                }
+                for name, work in self.catalogue.works.items()
+            ],
+            "missing": self.available.missing(),
+        }
+
+    def _site_artefacts(self, name: str, work: Work) -> Iterator[dict[str, Any]]:
+        root = paths.REPORTS / self.scale
+        for artefact, entry in work.content.artefacts.items():
+            files = paths.artefact_files(self.scale, name, artefact)
+            yield {
+                "name": artefact,
+                "kind": "figure" if paths.is_figure(artefact) else "table",
+                "title": paths.artefact_title(artefact, entry.title),
+                "files": [file.relative_to(root).as_posix() for file in files],
+                "meta": paths.artefact_meta(self.scale, name, artefact).relative_to(root).as_posix(),
+                "missing": self.available.reason(name, entry),
+            }
+
+
+def _known(kind: str, name: str, entries: Mapping[str, Any]) -> Any:
+    if name not in entries:
+        raise ConfigurationError(f"unknown {kind}", found=name, valid=did_you_mean(name, entries))
+    return entries[name]
