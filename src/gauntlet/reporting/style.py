@@ -32,7 +32,13 @@ LINES: tuple[Any, ...] = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "||||", "----", "++++")
 
-PUBLISHED = {"color": "0.25", "marker": "x", "linestyle": "none", "markersize": 5, "markeredgewidth": 1.2}
+PUBLISHED: dict[str, Any] = {
+    "color": "0.25",
+    "marker": "x",
+    "linestyle": "none",
+    "markersize": 5,
+    "markeredgewidth": 1.2,
+}
 """How a published number is marked in a drawing: a grey cross that no series of ours uses."""
 
 COLUMN_WIDTH, PAGE_WIDTH = 3.4, 7.0

@@ -2,52 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Rectangle
 
+from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.panels import draw_difference, draw_image
 from gauntlet.reporting.style import new_figure
 
 SOURCES = 4
 """Images in the grid of Figure 2.4."""
 
+PAIRS = 6
+"""Images in Figures 2.5 and 2.6."""
+
 BORROWED = (
     "The work shows a picture from the literature in this place; this one is made with a network of our own."
 )
 
 
+@dataclass(frozen=True)
+class Attacked:
+    """One attack's images beside the clean ones.
+
+    Attributes:
+        rows: the attack's rows, with the names of the classes: ``true_class``, ``target_class``, ``predicted_class``.
+        clean: the clean images, in the order of the rows.
+        images: the final ones.
+        classes: names of all classes.
+    """
+
+    rows: pd.DataFrame
+    clean: np.ndarray
+    images: np.ndarray
+    classes: list[str]
+
+
+def _attacked(inputs: ArtefactInputs, procedure: str) -> Attacked:
+    found = inputs.results.one(procedure=procedure)
+    (folder,) = inputs.datasets.values()
+    classes = list(open_split(folder).classes)
+    named = {"true_class": "label", "target_class": "target", "predicted_class": "prediction"}
+    names = {name: found.rows[column].map(dict(enumerate(classes))) for name, column in named.items()}
+    images = found.table.images()
+    return Attacked(found.rows.assign(**names), images["clean"], images[procedure], classes)
+
+
 def figure_2_3(inputs: ArtefactInputs) -> Figure:
     """Figure 2.3: an image, a perturbation, and the adversarial image."""
-    clean, attacked, images, classes = _kept(inputs, "fgsm")
-    row = int(np.argmax(np.where(attacked["success"], clean["confidence"], -1.0)))
-    before, after = images["clean"][row], images["fgsm"][row]
-    settings = inputs.evaluation().specification["procedures"]["fgsm"]
-    true, predicted = classes[clean["label"][row]], classes[attacked["prediction"][row]]
-    canvas, panels = new_figure(3, width=6, panel_height=2.3)
-    draw_image(panels[0, 0], before, f"{true}: {_percent(clean['confidence'][row])}")
-    draw_difference(panels[0, 1], after - before, f"sign of the gradient,\n$\\epsilon$ = {settings['eps']:g}")
-    draw_image(panels[0, 2], after, f"{predicted}: {_percent(attacked['prediction_confidence'][row])}")
-    frame = pd.DataFrame(
-        [
-            {
-                "index": int(clean["index"][row]),
-                "true_class": true,
-                "clean_confidence": clean["confidence"][row],
-                "predicted_class": predicted,
-                "adversarial_confidence": attacked["prediction_confidence"][row],
-                "eps": settings["eps"],
-            }
-        ]
+    found = _attacked(inputs, "fgsm")
+    eps = inputs.results.one(procedure="fgsm").setting("eps")
+    rows = found.rows.assign(
+        clean_confidence=inputs.results.one(procedure="clean").rows["confidence"],
+        adversarial_confidence=found.rows["prediction_confidence"],
+        eps=eps,
     )
+    # The surest image that was fooled.
+    number = int(np.argmax(np.where(rows["success"], rows["clean_confidence"], -1.0)))
+    row = rows.iloc[number]
+    before, after = found.clean[number], found.images[number]
+    canvas, panels = new_figure(3, width=6, panel_height=2.3)
+    draw_image(panels[0, 0], before, f"{row['true_class']}: {100 * row['clean_confidence']:.1f} %")
+    draw_difference(panels[0, 1], after - before, f"sign of the gradient,\n$\\epsilon$ = {eps:g}")
+    draw_image(panels[0, 2], after, f"{row['predicted_class']}: {100 * row['adversarial_confidence']:.1f} %")
+    columns = ["index", "true_class", "clean_confidence", "predicted_class", "adversarial_confidence", "eps"]
     return Figure(
         canvas,
-        frame,
-        "An image, one step along the sign of the loss gradient (in colours around white), and the adversarial image, "
+        rows.iloc[[number]][columns].reset_index(drop=True),
+        "An image, one step along the sign of the loss gradient (in colors around white), and the adversarial image, "
         "with the class that the undefended network sees and its probability.",
         notes=(BORROWED,),
     )
@@ -55,44 +81,32 @@ def figure_2_3(inputs: ArtefactInputs) -> Figure:
 
 def figure_2_4(inputs: ArtefactInputs) -> Figure:
     """Figure 2.4: targeted images of the Carlini-Wagner attack, every source with every target."""
-    _, attacked, images, classes = _kept(inputs, "carlini-wagner")
-    per_source = len(classes) - 1
-    canvas, panels = new_figure(len(classes), SOURCES, width=7, panel_height=0.8)
-    rows = []
-    for source in range(SOURCES):
-        label = int(attacked["label"][source * per_source])
-        draw_image(panels[source, label], images["clean"][source * per_source])
-        panels[source, label].add_patch(_frame(images["clean"].shape[-1]))
-        for row in range(source * per_source, (source + 1) * per_source):
-            target = int(attacked["target"][row])
-            if attacked["success"][row]:
-                draw_image(panels[source, target], images["carlini-wagner"][row])
-            else:
-                panels[source, target].set_axis_off()
-            rows.append(
-                {
-                    "index": int(attacked["index"][row]),
-                    "true_class": classes[label],
-                    "target_class": classes[target],
-                    "success": bool(attacked["success"][row]),
-                    "l2": float(attacked["l2"][row]),
-                }
-            )
-    for name, axes in zip(classes, panels[0], strict=True):
+    found = _attacked(inputs, "carlini-wagner")
+    per_source = len(found.classes) - 1
+    rows = found.rows.head(SOURCES * per_source)
+    canvas, panels = new_figure(len(found.classes), SOURCES, width=7, panel_height=0.8)
+    for number, (label, target, success) in enumerate(
+        rows[["label", "target", "success"]].itertuples(index=False, name=None)
+    ):
+        source, axes = panels[number // per_source], panels[number // per_source, target]
+        if number % per_source == 0:
+            draw_image(source[label], found.clean[number])
+            side = found.clean.shape[-1]
+            frame = Rectangle((-0.5, -0.5), side, side, fill=False, edgecolor="#ad5f30", linewidth=2.5)
+            source[label].add_patch(frame)
+        if success:
+            draw_image(axes, found.images[number])
+        else:
+            axes.set_axis_off()
+    for name, axes in zip(found.classes, panels[0], strict=True):
         axes.set_title(name, loc="center", fontsize=7)
     return Figure(
         canvas,
-        pd.DataFrame(rows),
+        rows[["index", "true_class", "target_class", "success", "l2"]],
         "Adversarial images of the l2 attack of Carlini and Wagner on an undefended network. Framed: the clean images; "
         "in every column, what the attack makes the network take for the class above.",
         notes=(BORROWED, "A gap is a target that the attack did not reach."),
     )
-
-
-def _frame(side: int) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((-0.5, -0.5), side, side, fill=False, edgecolor="#ad5f30", linewidth=2.5)
 
 
 def figure_2_5(inputs: ArtefactInputs) -> Figure:
@@ -115,53 +129,19 @@ def figure_2_6(inputs: ArtefactInputs) -> Figure:
     )
 
 
-def _pairs(inputs: ArtefactInputs, name: str, caption: str, most: int = 6) -> Figure:
+def _pairs(inputs: ArtefactInputs, procedure: str, caption: str) -> Figure:
     """Show the first fooled images, no image twice, above what became of them."""
-    clean, attacked, images, classes = _kept(inputs, name)
-    fooled = pd.DataFrame({"row": np.arange(len(attacked["index"])), "index": attacked["index"]})
-    fooled = fooled[np.asarray(attacked["success"], dtype=bool)].drop_duplicates("index").head(most)
-    canvas, panels = new_figure(most, 2, width=7, panel_height=1.35)
+    found = _attacked(inputs, procedure)
+    fooled = found.rows[found.rows["success"].astype(bool)].drop_duplicates("index").head(PAIRS)
+    canvas, panels = new_figure(PAIRS, 2, width=7, panel_height=1.35)
     for axes in panels.flat:
         axes.set_axis_off()
-    rows = []
-    for column, row in enumerate(fooled["row"]):
-        true, seen = classes[clean["label"][row]], classes[attacked["prediction"][row]]
-        draw_image(panels[0, column], images["clean"][row], true)
-        draw_image(panels[1, column], images[name][row], seen)
-        rows.append(
-            {
-                "index": int(attacked["index"][row]),
-                "true_class": true,
-                "predicted_class": seen,
-                "linf": float(attacked["linf"][row]),
-                "queries": int(attacked["queries"][row]),
-            }
-        )
+    for (above, below), number in zip(panels.T, fooled.index.tolist(), strict=False):
+        draw_image(above, found.clean[number], fooled["true_class"][number])
+        draw_image(below, found.images[number], fooled["predicted_class"][number])
     return Figure(
         canvas,
-        pd.DataFrame(rows, columns=["index", "true_class", "predicted_class", "linf", "queries"]),
+        fooled[["index", "true_class", "predicted_class", "linf", "queries"]].reset_index(drop=True),
         f"{caption}, with the classes that an undefended network sees.",
         notes=(BORROWED,),
     )
-
-
-def _kept(
-    inputs: ArtefactInputs, name: str
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray], list[str]]:
-    """Return the columns of the clean and of the attacked images, the images, and the names of the classes."""
-    result = inputs.evaluation()
-    (folder,) = inputs.datasets.values()
-    return (
-        _columns(result.rows("clean")),
-        _columns(result.rows(name)),
-        result.images(),
-        list(open_split(folder).classes),
-    )
-
-
-def _columns(frame: pd.DataFrame) -> dict[str, Any]:
-    return {str(column): frame[column].to_numpy() for column in frame}
-
-
-def _percent(probability: float) -> str:
-    return f"{100 * probability:.1f} %"
