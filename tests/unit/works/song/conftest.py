@@ -41,6 +41,7 @@ class World:
         shares: by training, or by evaluation for one noise level: how many of the images are right and certified to
             ``reach``; the others abstain.
         reach: certified radius in units of sigma.
+        radii: by evaluation, the radius that each image is certified to, 0 for those that abstain, in place of shares.
         draws: noise draws of the certification.
         hours: of training (song, Table 5.2).
         memory: peak memory in GiB.
@@ -51,6 +52,7 @@ class World:
 
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     reach: float = 3.6
+    radii: Mapping[str, np.ndarray] = field(default_factory=dict)
     draws: int = 100_000
     hours: Mapping[str, float] = field(default_factory=lambda: HOURS)
     memory: Mapping[str, float] = field(default_factory=lambda: MEMORY)
@@ -74,19 +76,21 @@ class World:
             return self._pictures()
         training, _, level = name.rpartition("-")
         sigma, share = float(level), self.shares.get(name, self.shares[training])
-        right = np.arange(IMAGES) < round(share * IMAGES)
-        label = np.arange(IMAGES) % 10
+        made_up = np.where(np.arange(IMAGES) < round(share * IMAGES), self.reach * sigma, 0.0)
+        radius = self.radii.get(name, made_up)
+        count = len(radius)
+        label = np.arange(count) % 10
         frame = pd.DataFrame(
             {
                 "procedure": "certify",
-                "index": np.arange(IMAGES) * 20,
+                "index": np.arange(count) * 20,
                 "label": label,
                 "target": -1,
                 "correct": True,
-                "prediction": np.where(right, label, -1),
-                "radius": np.where(right, self.reach * sigma, 0.0),
+                "prediction": np.where(radius > 0, label, -1),
+                "radius": radius,
                 "draws": 100_000,
-                "votes_true": np.linspace(60_000, 90_000, IMAGES),
+                "votes_true": np.linspace(60_000, 90_000, count),
             }
         )
         settings = {"sigma": sigma, "n": self.draws, "alpha": 0.001}
