@@ -147,7 +147,7 @@ def most_principal_directions_drown_in_noise(inputs: ArtefactInputs) -> Verdict:
 
 
 def soft_mapping_bounds_the_gradient(inputs: ArtefactInputs) -> Verdict:
-    """Both follow from the derivative of the normal quantile: unbounded towards 1, bounded behind a soft mapping."""
+    """The derivative of the normal quantile is unbounded towards 1, and bounded behind the logistic function."""
     plain, mapped = (
         " and ".join(f"{float(gradient(p)):.4g} at {p}" for p in (0.99, 0.999))
         for gradient in (robustness_gradient, mapped_gradient)

@@ -107,12 +107,12 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
     x = np.linspace(-12, 12, 481)
     canvas, (before, after) = _panels(["before noise", "after noise"], panel_height=2.5)
     frames = []
-    for number, (name, centre) in enumerate((("class 1", -1.0), ("class 2", 1.0))):
+    for number, (name, center) in enumerate((("class 1", -1.0), ("class 2", 1.0))):
         style = look(number)
-        before.vlines(centre, 0, 0.5, color=style["color"], linewidth=2.5, linestyle=style["linestyle"])
-        before.plot([centre], [0.5], **style | {"linestyle": "none"}, label=name)
+        before.vlines(center, 0, 0.5, color=style["color"], linewidth=2.5, linestyle=style["linestyle"])
+        before.plot([center], [0.5], **style | {"linestyle": "none"}, label=name)
         for ratio in RATIOS:
-            density = np.exp(-((x - centre) ** 2) / (2 * ratio)) / np.sqrt(2 * np.pi * ratio)
+            density = np.exp(-((x - center) ** 2) / (2 * ratio)) / np.sqrt(2 * np.pi * ratio)
             width = 1.6 if ratio == RATIOS[0] else 0.7
             drawn = style | {"marker": "", "linewidth": width}
             after.plot(x, density, **drawn, label=f"{name}, {ratio:g}-fold")

@@ -26,8 +26,8 @@ def principal_variances(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     mean = sum(rows[start : start + IMAGES_AT_ONCE].sum(0, dtype=np.float64) for start in starts) / len(rows)
     covariance = np.zeros((rows.shape[1], rows.shape[1]))
     for start in starts:
-        centred = (rows[start : start + IMAGES_AT_ONCE] - mean).astype(np.float32) / np.float32(255)
-        covariance += centred.T @ centred
+        centered = (rows[start : start + IMAGES_AT_ONCE] - mean).astype(np.float32) / np.float32(255)
+        covariance += centered.T @ centered
     variances = np.linalg.eigvalsh(covariance / (len(rows) - 1))
     return np.clip(variances[::-1], 0, None)
 
