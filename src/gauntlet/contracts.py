@@ -128,17 +128,52 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Task:
+    """The images and classes that a network is for.
+
+    Attributes:
+        shape: channels, height and width of an image.
+        classes: number of classes.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+
+    @property
+    def values(self) -> int:
+        """Entries of an image: pixels times channels."""
+        channels, height, width = self.shape
+        return channels * height * width
+
+
+@dataclass(frozen=True)
 class Cost:
-    """Passes through the network that one image costs, on average; the plan multiplies them out."""
+    """Passes through the network that one image costs, on average; the plan multiplies them out.
+
+    Attributes:
+        forward: forward passes.
+        backward: passes back to the input or to activations; each costs about as much as a forward pass.
+        weight_gradients: backward passes that also yield gradients of the weights, which costs as much again.
+    """
 
     forward: float = 0.0
     backward: float = 0.0
+    weight_gradients: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.forward + other.forward, self.backward + other.backward)
+        return Cost(
+            self.forward + other.forward,
+            self.backward + other.backward,
+            self.weight_gradients + other.weight_gradients,
+        )
 
     def __mul__(self, times: float) -> Cost:
-        return Cost(self.forward * times, self.backward * times)
+        return Cost(self.forward * times, self.backward * times, self.weight_gradients * times)
+
+    @property
+    def passes(self) -> float:
+        """The cost in forward passes."""
+        return self.forward + self.backward + self.weight_gradients
 
 
 @dataclass(frozen=True)
@@ -177,10 +212,9 @@ class Procedure(ABC):
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Apply the procedure to every image of the batch. The model is in eval mode."""
 
-    @property
     @abstractmethod
-    def cost(self) -> Cost:
-        """Passes per image, at most."""
+    def cost(self, task: Task) -> Cost:
+        """Return the passes per image, at most."""
 
 
 class Defence(ABC):
@@ -192,10 +226,9 @@ class Defence(ABC):
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Loss:
         """Return the training loss of one batch. The model is in train mode, and is again on return."""
 
-    @property
     @abstractmethod
-    def cost(self) -> Cost:
-        """Passes per training image and epoch."""
+    def cost(self, task: Task) -> Cost:
+        """Return the passes per training image and epoch."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gauntlet.certification.bounds import (
     fair_coin_p_value,
 )
 from gauntlet.certification.smoothing import Mapping, SmoothedClassifier, Votes, noise_keys
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure, Task
 from gauntlet.setting_types import PositiveInt, Radius
 
 Level = Annotated[float, Field(gt=0, lt=1)]
@@ -137,8 +137,7 @@ class Certify(Procedure):
         # The other classes share what the guess leaves over, which may be the tighter bound.
         return lower, np.minimum(others.max(1), 1.0 - lower)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Passes per image."""
         return Cost(forward=self.n0 + self.n)
 
@@ -192,7 +191,6 @@ class SmoothedPrediction(Procedure):
             }
         )
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Passes per image."""
         return Cost(forward=self.n)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack
-from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Procedure, Progress
+from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Procedure, Progress, Task
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import Share
 
@@ -71,10 +71,9 @@ class AdversarialTraining(Defence):
         parts = {"adversarial_loss": adversarial, "clean_loss": clean}
         return Loss(weight * adversarial + (1 - weight) * clean, logits, parts)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """The attack, and a pass forward and back for each loss that counts."""
-        clean, adversarial = Cost(1, 1) * (self.adversarial_weight < 1), Cost(0, 0)
+        clean, adversarial = Cost(1, 1, 1) * (self.adversarial_weight < 1), Cost(0, 0)
         if self.adversarial_weight > 0:
-            adversarial = self.attack.cost + Cost(1, 1)
+            adversarial = self.attack.cost(task) + Cost(1, 1, 1)
         return clean + adversarial

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import nn
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.defences.noise import (
     cross_entropy_per_image,
     divergence_from,
@@ -55,7 +55,6 @@ class Consistency(Defence):
             {"natural": natural, "divergence": divergence, "entropy": spread},
         )
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass each way per noisy copy."""
-        return Cost(forward=self.draws, backward=self.draws)
+        return Cost(self.draws, self.draws, self.draws)

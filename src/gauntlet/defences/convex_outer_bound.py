@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from gauntlet.attacks.linear_regions.piecewise_affine import FrozenActivation, Regions
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.errors import GauntletError
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius
 
@@ -79,10 +79,9 @@ class ConvexOuterBound(Defence):
         parts = {"certified": certified, "clean_loss": F.cross_entropy(logits, batch.labels).detach()}
         return Loss(value, logits, parts)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """About one pass per hidden unit: some thousands for the small networks that this is made for."""
-        return Cost(forward=5000, backward=5000)
+        return Cost(forward=5000, backward=5000, weight_gradients=5000)
 
 
 def margin_bounds(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gauntlet.architectures.ensemble import AveragedNetworks
-from gauntlet.contracts import DEFENCES, AnyDefence, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, AnyDefence, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.errors import ConfigurationError
 
 
@@ -52,7 +52,6 @@ class EachMember(Defence):
             {part: torch.stack([loss.parts[part] for loss in losses]).mean(0) for part in losses[0].parts},
         )
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Passes per image, in units of the ensemble's own pass, which goes through every member."""
-        return self.defence.cost
+        return self.defence.cost(task)

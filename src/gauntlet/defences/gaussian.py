@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.defences.noise import cross_entropy_per_image, noisy_logits
 from gauntlet.setting_types import PositiveInt, Radius
 
@@ -33,7 +33,6 @@ class Gaussian(Defence):
         logits = noisy_logits(model, batch, self.sigma, self.draws)
         return Loss(cross_entropy_per_image(logits.log_softmax(-1), batch.labels).mean(), logits[0])
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass each way per noisy copy."""
-        return Cost(forward=self.draws, backward=self.draws)
+        return Cost(self.draws, self.draws, self.draws)

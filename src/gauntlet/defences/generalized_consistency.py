@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.defences.noise import (
     cross_entropy_per_image,
     divergence_from,
@@ -90,7 +90,6 @@ class GeneralizedConsistency(Defence):
         # A batch without a correct image has the term 0, not 0 / 0.
         return total / (len(values) if self.mean_over == "all" else correct.sum().clamp(min=1))
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass each way per noisy copy."""
-        return Cost(forward=self.draws, backward=self.draws)
+        return Cost(self.draws, self.draws, self.draws)

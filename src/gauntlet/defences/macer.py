@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.defences.noise import noisy_logits, true_class
 from gauntlet.setting_types import Number, PositiveInt, Radius
 
@@ -78,7 +78,6 @@ class Macer(Defence):
         margin = torch.special.ndtri(first) - torch.special.ndtri(second)
         return torch.where(kept, self.margin - margin, 0.0), kept
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass each way per noisy copy."""
-        return Cost(forward=self.draws, backward=self.draws)
+        return Cost(self.draws, self.draws, self.draws)

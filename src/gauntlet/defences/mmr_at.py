@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gauntlet.attacks.base import Attack
 from gauntlet.attacks.linear_regions.piecewise_affine import Regions
-from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
@@ -89,10 +89,9 @@ class MmrAt(Defence):
         parts = {"region_loss": region_loss, "decision_loss": decision_loss}
         return Loss(value + weight * (region_loss + decision_loss), logits, parts)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """The attack on half the batch, and a pass of the frozen network per pixel (here of 28x28)."""
-        return self.attack.cost * 0.5 + Cost(2 * 785, 785)
+        return self.attack.cost(task) * 0.5 + Cost(2 * (task.values + 1), task.values + 1, task.values + 1)
 
 
 def boundary_distances(

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 
 
 @DEFENCES.register
@@ -26,7 +26,6 @@ class Natural(Defence):
         logits = model(batch.images)
         return Loss(F.cross_entropy(logits, batch.labels), logits)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass forward and back."""
-        return Cost(forward=1, backward=1)
+        return Cost(forward=1, backward=1, weight_gradients=1)

@@ -17,7 +17,7 @@ from gauntlet.attacks.geometry.norms import (
     uniform_on_sphere,
     unit_gradient,
 )
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.defences.noise import (
     copies_logits,
     cross_entropy_per_image,
@@ -104,11 +104,10 @@ class SmoothAdv(Defence):
         found = per_image(best_norm < math.inf, images).bool()
         return project_onto_ball(torch.where(found, best, perturbation), "l2", eps)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass each way per noisy copy, for every attack step and for the training step."""
         passes = self.draws * (self.steps + 1)
-        return Cost(forward=passes, backward=passes)
+        return Cost(forward=passes, backward=passes, weight_gradients=self.draws)
 
 
 def _ascent(model: nn.Module, batch: Batch, perturbation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.defences.noise import copies_logits, gaussian_noise, true_class
 from gauntlet.setting_types import Number, Radius
 
@@ -43,7 +43,6 @@ class Stability(Defence):
             natural + self.strength * stability, logits[1], {"natural": natural, "stability": stability}
         )
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass each way for the clean image and for its noisy copy."""
-        return Cost(forward=2, backward=2)
+        return Cost(forward=2, backward=2, weight_gradients=2)

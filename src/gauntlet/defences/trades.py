@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gauntlet.attacks.fixed_budget.pgd import projected_ascent
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
 from gauntlet.setting_types import Number, PositiveInt, Radius
 
 
@@ -68,10 +68,9 @@ class Trades(Defence):
             gradient, start, clean, norm="linf", eps=self.eps, step_size=self.step_size, steps=self.steps
         )
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """A pass to fix the clean answer, the steps, and two passes each way to learn."""
-        return Cost(forward=self.steps + 3, backward=self.steps + 2)
+        return Cost(forward=self.steps + 3, backward=self.steps + 2, weight_gradients=2)
 
 
 def divergence_between(logits: Tensor, perturbed: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from gauntlet.attacks.base import prediction_columns
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure, Task
 
 
 @PROCEDURES.register
@@ -18,8 +18,7 @@ class Clean(Procedure):
 
     name: ClassVar[str] = "clean"
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass."""
         return Cost(forward=1)
 

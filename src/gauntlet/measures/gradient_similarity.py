@@ -15,7 +15,7 @@ from torch.func import functional_call, grad, vmap
 
 from gauntlet.attacks.base import Attack
 from gauntlet.attacks.objectives import LossName, class_loss
-from gauntlet.contracts import PROCEDURES, AnyProcedure, Batch, Classifier, Cost, Outcome, Procedure
+from gauntlet.contracts import PROCEDURES, AnyProcedure, Batch, Classifier, Cost, Outcome, Procedure, Task
 from gauntlet.errors import ConfigurationError
 
 Scope = Literal["all", "first_tensor"]
@@ -78,11 +78,10 @@ class GradientSimilarity(Procedure):
                     valid=f"an attack under another name than {CLEAN}",
                 )
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Of the attacks, and one pass either way per variant, whose backward goes to all parameters."""
-        own = Cost(forward=1, backward=1) * (len(self.variants) + 1)
-        return sum((variant.cost for variant in self.variants.values()), own)
+        own = Cost(forward=1, backward=1, weight_gradients=1) * (len(self.variants) + 1)
+        return sum((variant.cost(task) for variant in self.variants.values()), own)
 
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Return the cosines of all pairs of variants."""

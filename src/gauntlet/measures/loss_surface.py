@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure, Task
 from gauntlet.setting_types import PositiveInt, Radius
 
 
@@ -32,8 +32,7 @@ class LossSurface(Procedure):
     eps: Radius
     reach: PositiveInt = 8
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass per grid point, and one either way for the gradient."""
         return Cost(forward=(2 * self.reach + 1) ** 2 + 1, backward=1)
 

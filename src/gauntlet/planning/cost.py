@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from functools import cache
 
 from gauntlet.configuration import Catalogue
-from gauntlet.contracts import DEFENCES, PROCEDURES, Cost
+from gauntlet.contracts import DEFENCES, PROCEDURES, Task
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.models import forward_flops
 from gauntlet.runtime.files import compact_json
 
-BACKWARD = 2.0
-"""A backward pass costs about two forward passes."""
+GPU_TRAINING = 1e14
+"""Operations per second of a training on one H100, in bfloat16: a tenth of its peak, what WRN-34-10 reaches."""
 
-GPU_FLOPS = 2e13
-"""Operations per second that a current data-centre GPU sustains on such networks, a cautious estimate."""
+GPU_ATTACK = 2e13
+"""Operations per second of an attack or certificate on one H100, in float32: a third of its peak."""
 
-CPU_FLOPS = 1e11
-"""Operations per second that two CPU cores sustain."""
+CPU = 1e11
+"""Operations per second of two CPU cores, measured on small convolutional networks."""
+
+ASSUMED = (
+    f"Assumed: {GPU_TRAINING:.0e} operations per second for trainings (bfloat16) and {GPU_ATTACK:.0e} for attacks and "
+    f"certificates (float32) on one H100, {CPU:.0e} on two CPU cores; half of them on an A100."
+)
 
 
 @dataclass(frozen=True)
@@ -28,30 +33,32 @@ class Arithmetic:
 
     Attributes:
         flops: floating-point operations.
+        training: whether the job is a training, which computes in bfloat16 on a GPU.
     """
 
     flops: float
+    training: bool = False
 
     @property
     def gpu_hours(self) -> float:
         """Hours on one GPU."""
-        return self.flops / GPU_FLOPS / 3600
+        return self.flops / (GPU_TRAINING if self.training else GPU_ATTACK) / 3600
 
     @property
     def cpu_hours(self) -> float:
         """Hours on two CPU cores."""
-        return self.flops / CPU_FLOPS / 3600
+        return self.flops / CPU / 3600
 
 
 def training_work(catalogue: Catalogue, model: str) -> Arithmetic:
     """Estimate the training of a model; nothing for an imported one."""
     entry = catalogue.models[model]
     if entry.training is None:
-        return Arithmetic(0.0)
+        return Arithmetic(0.0, training=True)
     dataset = catalogue.datasets[entry.dataset]
     images = entry.training.samples or split_size(dataset, "train")
-    passes = _passes(DEFENCES.parse(entry.defence).cost)
-    return Arithmetic(passes * images * entry.training.epochs * _flops(catalogue, model))
+    passes = DEFENCES.parse(entry.defence).cost(_task(dataset)).passes
+    return Arithmetic(passes * images * entry.training.epochs * _flops(catalogue, model), training=True)
 
 
 def evaluation_work(catalogue: Catalogue, work: str, evaluation: str) -> Arithmetic:
@@ -59,7 +66,8 @@ def evaluation_work(catalogue: Catalogue, work: str, evaluation: str) -> Arithme
     entry = catalogue.evaluation(work, evaluation)
     dataset = catalogue.datasets[catalogue.dataset_of(entry)]
     images = entry.samples.count or split_size(dataset, entry.samples.split)
-    passes = sum(_passes(PROCEDURES.parse(procedure).cost) for procedure in entry.procedures.values())
+    task = _task(dataset)
+    passes = sum(PROCEDURES.parse(each).cost(task).passes for each in entry.procedures.values())
     return Arithmetic(passes * images * _flops(catalogue, entry.model))
 
 
@@ -80,9 +88,9 @@ def split_size(dataset: DatasetSettings, split: str) -> int:
     return dataset.split(split).size or 10_000
 
 
-def _passes(cost: Cost) -> float:
-    """Express a cost in forward passes."""
-    return cost.forward + BACKWARD * cost.backward
+def _task(dataset: DatasetSettings) -> Task:
+    channels, height, width = dataset.shape
+    return Task((channels, height, width), dataset.class_count)
 
 
 def _flops(catalogue: Catalogue, model: str) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gauntlet.configuration import Catalogue, paths
 from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
 from gauntlet.planning.availability import Available, needed_splits
-from gauntlet.planning.cost import Arithmetic, evaluation_work, split_size, training_work
+from gauntlet.planning.cost import ASSUMED, Arithmetic, evaluation_work, split_size, training_work
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Plan:
         }
         yield f"{self.artefacts} artefacts can be made; {len(skipped)} artefacts and claims cannot"
         yield f"disk: about {self.disk_bytes / 2**30:.1f} GiB"
+        yield ASSUMED
         costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1].flops)[:10]
         if costly:
             yield ""

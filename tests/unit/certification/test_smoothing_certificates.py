@@ -13,8 +13,10 @@ from torch import nn
 
 from gauntlet.certification.certify import Certify, SmoothedPrediction
 from gauntlet.certification.smoothing import BLOCK, SmoothedClassifier
-from gauntlet.contracts import PROCEDURES, Batch, Cost
+from gauntlet.contracts import PROCEDURES, Batch, Cost, Task
 from gauntlet.runtime.seeding import generator_for
+
+TASK = Task((1, 28, 28), 10)
 
 SHAPE = (1, 2, 4)
 
@@ -295,5 +297,7 @@ def test_a_single_draw_at_level_one_is_the_base_prediction_under_noise():
 def test_procedures_are_found_by_name_and_say_what_they_cost():
     certify = PROCEDURES.parse({"name": "certify", "sigma": "1/4", "n": 1000})
     assert isinstance(certify, Certify) and certify.sigma == 0.25
-    assert certify.cost == Cost(forward=1100)
-    assert PROCEDURES.parse({"name": "smoothed_prediction", "sigma": 0.5, "n": 64}).cost == Cost(forward=64)
+    assert certify.cost(TASK) == Cost(forward=1100)
+    assert PROCEDURES.parse({"name": "smoothed_prediction", "sigma": 0.5, "n": 64}).cost(TASK) == Cost(
+        forward=64
+    )

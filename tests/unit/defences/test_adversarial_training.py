@@ -11,10 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack, Perturbed
-from gauntlet.contracts import DEFENCES, Batch, Cost, Progress, ThreatModel
+from gauntlet.contracts import DEFENCES, Batch, Cost, Progress, Task, ThreatModel
 from gauntlet.defences.adversarial_training import AdversarialTraining
 from gauntlet.defences.natural import Natural
 from gauntlet.errors import ConfigurationError
+
+TASK = Task((1, 28, 28), 10)
 
 START = Progress(epoch=0, epochs=1, step=0, steps=1)
 
@@ -102,9 +104,11 @@ def test_the_gradient_treats_the_perturbation_as_a_constant(model, batch):
     torch.testing.assert_close(found, model[0].weight.grad)
 
 
-@pytest.mark.parametrize(("weight", "cost"), [(0.0, Cost(1, 1)), (0.5, Cost(3, 3)), (1.0, Cost(2, 2))])
+@pytest.mark.parametrize(
+    ("weight", "cost"), [(0.0, Cost(1, 1, 1)), (0.5, Cost(3, 3, 2)), (1.0, Cost(2, 2, 1))]
+)
 def test_cost_counts_the_attack_and_the_losses_that_count(weight, cost):
-    assert AdversarialTraining(attack=SignStep(), adversarial_weight=weight).cost == cost
+    assert AdversarialTraining(attack=SignStep(), adversarial_weight=weight).cost(TASK) == cost
 
 
 def test_only_an_attack_will_do():

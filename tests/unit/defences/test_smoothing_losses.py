@@ -11,13 +11,15 @@ from scipy import stats
 from scipy.special import log_softmax, softmax
 from torch import nn
 
-from gauntlet.contracts import DEFENCES, Batch, Cost, Progress
+from gauntlet.contracts import DEFENCES, Batch, Cost, Progress, Task
 from gauntlet.defences.consistency import Consistency
 from gauntlet.defences.gaussian import Gaussian
 from gauntlet.defences.generalized_consistency import GeneralizedConsistency
 from gauntlet.defences.macer import Macer
 from gauntlet.defences.stability import Stability
 from gauntlet.runtime.seeding import generator_for
+
+TASK = Task((1, 28, 28), 10)
 
 START = Progress(epoch=0, epochs=10, step=0, steps=100)
 DRAWS, IMAGES, CLASSES = 4, 6, 5
@@ -334,24 +336,27 @@ def test_half_precision_logits_are_widened_before_the_loss():
 
 
 @pytest.mark.parametrize(
-    ("specification", "passes"),
+    ("specification", "passes", "updates"),
     [
-        ({"name": "gaussian", "sigma": "1/4"}, 1),
-        ({"name": "stability", "sigma": 0.25}, 2),
-        ({"name": "macer", "sigma": 0.25, "draws": 8, "threshold": 0.99}, 8),
-        ({"name": "consistency", "sigma": 0.25, "draws": 4, "strength": 20}, 4),
-        ({"name": "generalized_consistency", "sigma": 0.25, "strength": 20}, 4),
-        ({"name": "smooth_adv", "sigma": 0.25, "eps": "127/256", "steps": 2, "draws": 8}, 24),
+        ({"name": "gaussian", "sigma": "1/4"}, 1, 1),
+        ({"name": "stability", "sigma": 0.25}, 2, 2),
+        ({"name": "macer", "sigma": 0.25, "draws": 8, "threshold": 0.99}, 8, 8),
+        ({"name": "consistency", "sigma": 0.25, "draws": 4, "strength": 20}, 4, 4),
+        ({"name": "generalized_consistency", "sigma": 0.25, "strength": 20}, 4, 4),
+        ({"name": "smooth_adv", "sigma": 0.25, "eps": "127/256", "steps": 2, "draws": 8}, 24, 8),
         (
             {
                 "name": "each_member",
                 "defence": {"name": "consistency", "sigma": 0.25, "draws": 4, "strength": 9},
             },
             4,
+            4,
         ),
     ],
 )
-def test_defences_are_found_by_name_survive_a_round_trip_and_say_what_they_cost(specification, passes):
+def test_defences_are_found_by_name_survive_a_round_trip_and_say_what_they_cost(
+    specification, passes, updates
+):
     defence = DEFENCES.parse(specification)
     assert DEFENCES.parse(DEFENCES.dump(defence)) == defence
-    assert defence.cost == Cost(forward=passes, backward=passes)
+    assert defence.cost(TASK) == Cost(passes, passes, updates)

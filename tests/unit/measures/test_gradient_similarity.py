@@ -10,10 +10,12 @@ from torch.nn import functional as F
 
 from gauntlet.attacks.fixed_budget.pgd import Pgd
 from gauntlet.attacks.fixed_budget.scheduled_ascent import ScheduledAscent
-from gauntlet.contracts import PROCEDURES
+from gauntlet.contracts import PROCEDURES, Task
 from gauntlet.errors import ConfigurationError
 from gauntlet.measures import gradient_similarity
 from gauntlet.measures.gradient_similarity import GradientSimilarity, angle_degrees, cosine_column
+
+TASK = Task((1, 28, 28), 10)
 
 WEAK = ScheduledAscent(norm="linf", eps=0.1, steps=1, decay="harmonic")
 STRONG = ScheduledAscent(norm="linf", eps=0.1, steps=8, decay="harmonic")
@@ -127,7 +129,7 @@ def test_variants_are_read_from_a_configuration_in_their_order():
     )
     assert list(measure.variants) == ["steps-16", "steps-1"]
     assert PROCEDURES.parse(PROCEDURES.dump(measure)) == measure
-    assert (measure.cost.forward, measure.cost.backward) == (17 + 2 + 3, 17 + 3)
+    assert (measure.cost(TASK).forward, measure.cost(TASK).backward) == (17 + 2 + 3, 17 + 3)
 
 
 @pytest.mark.parametrize("variants", [{"clean": WEAK}, {"other": PROCEDURES.parse({"name": "clean"})}, {}])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gauntlet.contracts import Batch
+from gauntlet.contracts import Batch, Task
 from gauntlet.measures.loss_surface import LossSurface
+
+TASK = Task((1, 28, 28), 10)
 
 
 class OneWeight(nn.Module):
@@ -46,4 +48,4 @@ def test_the_middle_of_the_grid_is_the_image_and_points_stay_in_the_box():
 
 
 def test_the_cost_counts_every_point_of_the_grid():
-    assert LossSurface(eps=0.1, reach=2).cost.forward == 26
+    assert LossSurface(eps=0.1, reach=2).cost(TASK).forward == 26

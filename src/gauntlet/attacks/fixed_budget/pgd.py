@@ -13,7 +13,7 @@ from gauntlet.attacks.base import FixedBudgetAttack, Perturbed
 from gauntlet.attacks.criterion import TargetRule, aimed
 from gauntlet.attacks.geometry.norms import project_onto_ball_and_box, uniform_in_ball, unit_gradient
 from gauntlet.attacks.objectives import LossName, loss_gradient
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task
 from gauntlet.setting_types import Norm, PositiveInt, Radius
 
 RandomStart = Literal["none", "uniform", "gaussian", "gaussian_sign"]
@@ -83,8 +83,7 @@ class Pgd(FixedBudgetAttack):
         """The norm of the settings."""
         return self.norm
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass either way per step, one pass to measure, one to find the least likely class."""
         return Cost(forward=self.steps + 1 + (self.target == "least_likely"), backward=self.steps)
 

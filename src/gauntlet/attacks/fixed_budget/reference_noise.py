@@ -9,7 +9,7 @@ import torch
 
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.fixed_budget.conventions import Conventions
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task, ThreatModel
 from gauntlet.setting_types import Norm, Radius
 
 
@@ -39,8 +39,7 @@ class ReferenceNoise(Attack):
         """Noise, as large as an attack of this radius."""
         return ThreatModel("reference", "none", self.norm, self.eps, self.norm)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass to measure."""
         return Cost(forward=1)
 

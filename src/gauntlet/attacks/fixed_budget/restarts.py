@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gauntlet.attacks.base import FixedBudgetAttack, Perturbed
 from gauntlet.attacks.criterion import unmet
-from gauntlet.contracts import Batch, Classifier, Cost
+from gauntlet.contracts import Batch, Classifier, Cost, Task
 from gauntlet.setting_types import PositiveInt, Radius
 
 
@@ -39,8 +39,7 @@ class RestartedAttack(FixedBudgetAttack):
     def run_once(self, model: Classifier, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Run from random starts; return final images, success and steps taken, one per image of the batch."""
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """All restarts on images that withstand them."""
         return Cost(2 + self.restarts * (self.steps + 1), self.restarts * self.steps)
 

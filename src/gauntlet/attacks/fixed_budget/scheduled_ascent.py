@@ -13,7 +13,7 @@ from gauntlet.attacks.criterion import TargetRule, aimed
 from gauntlet.attacks.fixed_budget.conventions import Conventions
 from gauntlet.attacks.geometry.norms import unit_gradient
 from gauntlet.attacks.objectives import LossName, loss_gradient
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task
 from gauntlet.setting_types import Norm, PositiveInt
 
 Decay = Literal["constant", "harmonic", "geometric"]
@@ -75,8 +75,7 @@ class ScheduledAscent(FixedBudgetAttack):
         """The norm of the settings."""
         return self.norm
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass either way per step, one pass to measure, one to find the least likely class."""
         return Cost(forward=self.steps + 1 + (self.target == "least_likely"), backward=self.steps)
 

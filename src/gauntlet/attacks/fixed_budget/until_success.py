@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gauntlet.attacks.base import FixedBudgetAttack, Perturbed
 from gauntlet.attacks.objectives import ObjectiveLoss, objective
-from gauntlet.contracts import Batch, Classifier, Cost, Criterion
+from gauntlet.contracts import Batch, Classifier, Cost, Criterion, Task
 from gauntlet.setting_types import PositiveInt
 
 
@@ -35,8 +35,7 @@ class UntilSuccess(FixedBudgetAttack):
     loss: ObjectiveLoss = "cross_entropy"
     early_stop: bool = True
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass either way per step, one pass for the last test and one to measure."""
         return Cost(forward=self.steps + 1 + self.early_stop, backward=self.steps)
 

@@ -15,7 +15,7 @@ from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.criterion import aimed, refuse_confidence, refuse_targets
 from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_pixels
 from gauntlet.attacks.libraries.network import LibraryNetwork, library_seed, mean_per_image
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion, Task, ThreatModel
 from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
 from gauntlet.setting_types import Radius, parse_number
 
@@ -42,7 +42,7 @@ class Baseline:
     summary: str
     paper: str
     defaults: Mapping[str, Any]
-    cost: Callable[[Mapping[str, Any]], Cost]
+    cost: Callable[[Mapping[str, Any], Task], Cost]
     targeted: bool = True
     needs_start: bool = False
 
@@ -62,7 +62,7 @@ def _deepfool(kind: str, norm: PerturbationNorm) -> Baseline:
         "Step to the nearest linearized boundary until the class changes",
         "Moosavi-Dezfooli et al. 2016",
         {"steps": 50, "candidates": 10, "overshoot": 0.02, "loss": "logits"},
-        lambda s: _both(s["steps"] * ((s["candidates"] or 10) - 1), 1),
+        lambda s, task: _both(s["steps"] * ((s["candidates"] or task.classes) - 1), 1),
         targeted=False,
     )
 
@@ -83,7 +83,7 @@ def _brendel_bethge(kind: str, norm: PerturbationNorm) -> Baseline:
         "Walk along the boundary from a point beyond it, by the best step in a trust region",
         "Brendel et al. 2019",
         defaults,
-        lambda s: _both(s["steps"], 2 * DIRECTIONS + s["binary_search_steps"]),
+        lambda s, _: _both(s["steps"], 2 * DIRECTIONS + s["binary_search_steps"]),
         needs_start=True,
     )
 
@@ -104,7 +104,7 @@ BASELINES: dict[str, Baseline] = {
             "initial_const": 1e-3,
             "abort_early": True,
         },
-        lambda s: _both(s["binary_search_steps"] * s["steps"]),
+        lambda s, _: _both(s["binary_search_steps"] * s["steps"]),
     ),
     "elastic_net": Baseline(
         "EADAttack",
@@ -121,7 +121,7 @@ BASELINES: dict[str, Baseline] = {
             "decision_rule": "EN",
             "abort_early": True,
         },
-        lambda s: _both(s["binary_search_steps"] * s["steps"], s["binary_search_steps"] * s["steps"]),
+        lambda s, _: _both(s["binary_search_steps"] * s["steps"], s["binary_search_steps"] * s["steps"]),
     ),
     "ddn": Baseline(
         "DDNAttack",
@@ -129,7 +129,7 @@ BASELINES: dict[str, Baseline] = {
         "Decouple a perturbation's direction from its length, which shrinks after success and else grows",
         "Rony et al. 2019",
         {"init_epsilon": 1.0, "steps": 100, "gamma": 0.05},
-        lambda s: _both(s["steps"]),
+        lambda s, _: _both(s["steps"]),
     ),
     "brendel_bethge_linf": _brendel_bethge("LinfinityBrendelBethgeAttack", "linf"),
     "brendel_bethge_l2": _brendel_bethge("L2BrendelBethgeAttack", "l2"),
@@ -195,11 +195,10 @@ class FoolboxAttack(Attack):
         family: Literal["minimum_norm", "fixed_budget"] = "fixed_budget" if self.eps else "minimum_norm"
         return ThreatModel(family, "white-box", norm, self.eps, "pixels" if norm == "l0" else norm)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Passes of the attack's longest run, and those that look before and after."""
         plan = BASELINES[self.attack]
-        return plan.cost({**plan.defaults, **self.settings}) + Cost(forward=2)
+        return plan.cost({**plan.defaults, **self.settings}, task) + Cost(forward=2)
 
     def aim(self, model: Classifier, batch: Batch) -> Batch:
         """Return the batch with the criterion of the setting ``target``."""

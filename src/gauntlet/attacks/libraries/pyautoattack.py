@@ -13,7 +13,7 @@ from gauntlet.attacks.criterion import refuse_targets, unmet
 from gauntlet.attacks.geometry.norms import lengths, project_onto_ball_and_box
 from gauntlet.attacks.geometry.sizes import PerturbationNorm, where_images
 from gauntlet.attacks.libraries.network import LibraryNetwork, library_seed, mean_per_image
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task
 from gauntlet.setting_types import NonNegativeInt, Norm, PositiveInt, Radius, Share
 
 LIBRARY_NORM = {"linf": "Linf", "l2": "L2", "l1": "L1"}
@@ -58,11 +58,12 @@ class Fab(MinimumNormAttack):
         """The norm of the settings."""
         return self.norm
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Two passes forward and, for ten classes, ten back per untargeted iteration; one per targeted."""
         runs = self.restarts * (self.target_classes if self.targeted else 1)
-        return Cost(2 + runs * (2 * self.steps + 2), runs * self.steps * (1 if self.targeted else 10))
+        return Cost(
+            2 + runs * (2 * self.steps + 2), runs * self.steps * (1 if self.targeted else task.classes)
+        )
 
     def minimize(self, model: Classifier, batch: Batch) -> Smallest:
         """Keep the smallest perturbation of all runs."""
@@ -135,8 +136,7 @@ class Apgd(FixedBudgetAttack):
         """The norm of the settings."""
         return self.norm
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass either way per iteration and start."""
         runs = self.restarts * (self.target_classes if self.loss == "dlr_targeted" else 1)
         return Cost(2 + runs * (self.steps + 2), runs * (self.steps + 1))
@@ -196,12 +196,11 @@ class AutoAttack(FixedBudgetAttack):
         """The norm of the settings."""
         return self.norm
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """All four on every image."""
-        apgd = Apgd(norm=self.norm, eps=self.eps).cost
-        targeted = Apgd(norm=self.norm, eps=self.eps, loss="dlr_targeted").cost
-        fab = Fab(norm=self.norm, start_radius=self.eps, targeted=True).cost
+        apgd = Apgd(norm=self.norm, eps=self.eps).cost(task)
+        targeted = Apgd(norm=self.norm, eps=self.eps, loss="dlr_targeted").cost(task)
+        fab = Fab(norm=self.norm, start_radius=self.eps, targeted=True).cost(task)
         return apgd + targeted + fab + Cost(forward=5000)
 
     def find(self, model: Classifier, batch: Batch) -> Perturbed:

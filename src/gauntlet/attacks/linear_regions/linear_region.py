@@ -21,7 +21,7 @@ from gauntlet.attacks.geometry.sizes import PerturbationNorm, where_images
 from gauntlet.attacks.linear_regions.other_class_starts import Starts, other_class_starts
 from gauntlet.attacks.linear_regions.piecewise_affine import Regions
 from gauntlet.attacks.linear_regions.region_qp import Solutions, layer_scales, pose, solve
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, LabelledImages
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, LabelledImages, Task
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 FACTORS = 101
@@ -104,10 +104,9 @@ class LinearRegion(MinimumNormAttack):
         """Always l2."""
         return "l2"
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """Passes for ten classes if no program ended early; most do."""
-        classes = {"all": 9, "start": 1, "ranked": self.starts}[self.target_classes]
+        classes = {"all": task.classes - 1, "start": 1, "ranked": self.starts}[self.target_classes]
         programs = self.starts * self.regions * classes
         forward = programs * (self.solver_steps + 22 + FACTORS) + self.starts * 120
         return Cost(forward=forward, backward=programs * (self.solver_steps + 21))

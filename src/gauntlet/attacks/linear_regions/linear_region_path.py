@@ -24,6 +24,7 @@ from gauntlet.contracts import (
     LabelledImages,
     Outcome,
     Procedure,
+    Task,
 )
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import PositiveInt
@@ -69,10 +70,9 @@ class LinearRegionPath(Procedure):
     attack: Annotated[AnyProcedure, AfterValidator(_is_linear_region)]
     stages: PositiveInt = 4
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """The attack, one more program, and a look at every tile."""
-        return self.attack.cost + Cost(forward=SOLVER_STEPS + 50, backward=SOLVER_STEPS + 50)
+        return self.attack.cost(task) + Cost(forward=SOLVER_STEPS + 50, backward=SOLVER_STEPS + 50)
 
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Attack the batch and record the paths."""

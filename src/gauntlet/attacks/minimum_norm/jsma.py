@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gauntlet.attacks.base import MinimumNormAttack, Smallest
 from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_pixels
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion, Task
 from gauntlet.setting_types import Radius, Share
 
 
@@ -39,10 +39,10 @@ class Jsma(MinimumNormAttack):
         """Always l0."""
         return "l0"
 
-    @property
-    def cost(self) -> Cost:
-        """About thirty steps of nine targets and two signs."""
-        return Cost(18 * 30 + 2, 18 * 30)
+    def cost(self, task: Task) -> Cost:
+        """About thirty steps for every wrong class and both signs; each step needs the gradient of two logits."""
+        runs = 2 * (task.classes - 1)
+        return Cost(forward=runs * 30 + 2, backward=runs * 30)
 
     def minimize(self, model: Classifier, batch: Batch) -> Smallest:
         """Run all targets and both signs of all images in lock-step."""

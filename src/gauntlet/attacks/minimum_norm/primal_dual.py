@@ -22,7 +22,7 @@ from gauntlet.attacks.base import MinimumNormAttack, Smallest
 from gauntlet.attacks.geometry.norms import lengths, per_image
 from gauntlet.attacks.geometry.proximal import prox_l1, prox_l2, prox_linf, prox_pixel_l0, prox_pixel_l0_exact
 from gauntlet.attacks.geometry.sizes import PerturbationNorm, perturbation_sizes, where_images
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
 Move = Callable[[Tensor, Tensor, Tensor, float], Tensor]
@@ -115,8 +115,7 @@ class PrimalDual(MinimumNormAttack):
     def mover(self, perturbation: Tensor) -> Move:
         """Return a fresh player of r for perturbations of this shape."""
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One forward and one backward pass per step, and one forward pass to judge the last point."""
         runs = self._runs
         return Cost(forward=runs * (self.steps + 1) + 1, backward=runs * self.steps)

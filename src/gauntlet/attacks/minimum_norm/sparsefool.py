@@ -12,7 +12,7 @@ from gauntlet.attacks.base import MinimumNormAttack, Smallest
 from gauntlet.attacks.criterion import refuse_targets
 from gauntlet.attacks.geometry.sizes import PerturbationNorm
 from gauntlet.attacks.minimum_norm.deepfool import deepfool
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task
 from gauntlet.setting_types import PositiveInt, Radius
 
 
@@ -42,10 +42,9 @@ class SparseFool(MinimumNormAttack):
         """Always l0."""
         return "l0"
 
-    @property
-    def cost(self) -> Cost:
-        """About three steps of DeepFool, for ten classes, in each repetition."""
-        return Cost(self.steps * 4 + 2, self.steps * 31)
+    def cost(self, task: Task) -> Cost:
+        """About three steps of DeepFool, with a gradient for every class, in each repetition."""
+        return Cost(forward=self.steps * 4 + 2, backward=self.steps * (3 * task.classes + 1))
 
     def minimize(self, model: Classifier, batch: Batch) -> Smallest:
         """Repeat until the label changes; images whose label does not stay clean."""

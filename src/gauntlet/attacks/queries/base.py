@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.queries.oracle import LabelOracle, ScoreOracle
-from gauntlet.contracts import Cost
+from gauntlet.contracts import Cost, Task
 from gauntlet.setting_types import PositiveInt, Radius
 
 NEVER = float("nan")
@@ -68,8 +68,7 @@ class QueryAttack(Attack):
     budget: PositiveInt
     charge_clean_prediction: bool = False
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """The whole budget and one pass to measure."""
         return Cost(forward=self.budget + 1)
 

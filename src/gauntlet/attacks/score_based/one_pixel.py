@@ -11,7 +11,7 @@ from torch import Tensor
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.criterion import unmet
 from gauntlet.attacks.geometry.sizes import changed_pixels
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task, ThreatModel
 from gauntlet.setting_types import PositiveInt
 
 
@@ -47,8 +47,7 @@ class OnePixel(Attack):
         """Scores, up to a number of pixels."""
         return ThreatModel("score_based", "scores", "l0", self.pixels, "pixels")
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One forward pass per candidate and generation."""
         return Cost(forward=2 + self.population * (self.generations + 1))
 

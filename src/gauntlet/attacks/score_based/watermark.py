@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
 from gauntlet.attacks.criterion import unmet
-from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, ThreatModel
+from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task, ThreatModel
 from gauntlet.setting_types import PositiveInt
 
 MARK = ("#...#", ".#.#.", "..#..", ".#.#.", "#...#")
@@ -48,8 +48,7 @@ class Watermark(Attack):
         """Scores, and no norm: the mark itself is the bound."""
         return ThreatModel("score_based", "scores", None, None, "l2")
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         """One pass per mark and one each to look before and after."""
         return Cost(forward=self.budget + 2)
 

@@ -10,7 +10,9 @@ from gauntlet.attacks.fixed_budget.named_instances import NAMED_INSTANCES
 from gauntlet.attacks.fixed_budget.pgd import Pgd
 from gauntlet.attacks.geometry.norms import lengths
 from gauntlet.attacks.objectives import class_loss, loss_gradient
-from gauntlet.contracts import PROCEDURES
+from gauntlet.contracts import PROCEDURES, Task
+
+TASK = Task((1, 28, 28), 10)
 
 NORMS = ["linf", "l2", "l1"]
 ORDER = {"linf": float("inf"), "l2": 2, "l1": 1}
@@ -153,7 +155,7 @@ def test_queries_count_the_forward_passes(cnn, random_batch):
         attack = Pgd(norm="linf", eps=0.1, steps=3, target=target)
         perturbed = attack.perturb(cnn, random_batch())
         assert perturbed.queries.tolist() == [len(calls)] * 6 == [3 + extra] * 6
-        assert attack.cost.forward == len(calls) + 1
+        assert attack.cost(TASK).forward == len(calls) + 1
     handle.remove()
 
 

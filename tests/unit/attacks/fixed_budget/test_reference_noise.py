@@ -8,6 +8,9 @@ import torch
 from gauntlet.attacks.fixed_budget.conventions import Conventions
 from gauntlet.attacks.fixed_budget.reference_noise import ReferenceNoise
 from gauntlet.attacks.geometry.norms import lengths
+from gauntlet.contracts import Task
+
+TASK = Task((1, 28, 28), 10)
 
 NORMS = ["linf", "l2", "l1"]
 STD = (0.229, 0.224, 0.225)
@@ -94,7 +97,7 @@ def test_noise_repeats_with_the_seed_and_asks_no_gradient(kind, cnn, random_batc
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, other.images)
     assert first.columns["queries"].tolist() == [0] * 6
-    assert attack.cost.backward == 0
+    assert attack.cost(TASK).backward == 0
 
 
 def test_on_samples_with_targets_noise_succeeds_only_where_the_target_is_predicted(cnn, random_batch):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gauntlet.attacks.libraries.foolbox import FoolboxAttack
-from gauntlet.contracts import PROCEDURES
+from gauntlet.contracts import PROCEDURES, Task
+
+TASK = Task((1, 28, 28), 10)
 
 # croce2019, section 5 (C&W with 40 search steps) and matyasko2020, section 5.4.
 SETTINGS = {
@@ -56,7 +58,7 @@ CASES = [(attack, settings) for attack, variants in SETTINGS.items() for setting
 def test_the_works_settings_are_settings_of_the_library(attack, settings):
     parsed = PROCEDURES.parse({"name": "foolbox", "attack": attack, "settings": settings})
     assert parsed.settings == settings
-    assert parsed.cost.backward >= settings["steps"]
+    assert parsed.cost(TASK).backward >= settings["steps"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gauntlet.attacks.libraries.foolbox import BASELINES, FoolboxAttack
-from gauntlet.contracts import PROCEDURES
+from gauntlet.contracts import PROCEDURES, Task
 from gauntlet.errors import ConfigurationError, ResourceUnavailable
 
 DUAL = {"linf": 1, "l2": 2, "l1": float("inf")}
@@ -26,6 +26,9 @@ def exact_distance(model, images, norm):
     w = model.weight[1] - model.weight[0]
     logits = model(images)
     return ((logits[:, 1] - logits[:, 0]).abs() / w.norm(DUAL[norm])).detach()
+
+
+TASK = Task((1, 28, 28), 10)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
@@ -120,8 +123,8 @@ def test_cost_bounds_the_passes(cnn, random_batch):
     ):
         procedure = FoolboxAttack(attack=attack, settings=settings)
         found = procedure.perturb(cnn, random_batch())
-        assert found.queries.max() + 1 <= procedure.cost.forward
-        assert found.columns["backward_passes"].max() <= procedure.cost.backward
+        assert found.queries.max() + 1 <= procedure.cost(TASK).forward
+        assert found.columns["backward_passes"].max() <= procedure.cost(TASK).backward
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import torch
 
 from gauntlet.attacks.geometry.sizes import perturbation_sizes
 from gauntlet.attacks.minimum_norm.primal_dual import PDGD, PDPGD
-from gauntlet.contracts import PROCEDURES
+from gauntlet.contracts import PROCEDURES, Task
+
+TASK = Task((1, 28, 28), 10)
 
 # On affine classifiers with 784 inputs: norm, direction, step size, scale, found size over exact size.
 REFERENCE_RATIOS = [
@@ -182,4 +184,4 @@ def test_perturbed_images_lie_in_the_box_and_pixels_are_counted(margin_problem):
 def test_settings_are_read_from_a_mapping():
     attack = PROCEDURES.parse({"name": "pdpgd", "norm": "l1", "step_size": "1/2", "restarts": 10})
     assert attack == PDPGD(norm="l1", step_size=0.5, restarts=10)
-    assert attack.cost.backward == 5000
+    assert attack.cost(TASK).backward == 5000
