@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gauntlet.contracts import ARCHITECTURES, AnyArchitecture, Architecture
 from gauntlet.errors import ConfigurationError, GauntletError
 from gauntlet.models import Normalized
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 from gauntlet.setting_types import Number, Radius
 
 IMAGES_AT_ONCE = 2048
@@ -84,7 +84,7 @@ class PrincipalProjection(nn.Module):
         self.mean, self.variances = mean.to(self.mean), variances.to(self.mean)
         self.directions = directions[:, :kept].contiguous().to(self.mean)
         share = float(variances[:kept].sum() / variances.sum())
-        say(f"kept {kept} of {len(variances)} principal directions, {share:.1%} of the variance")
+        log(f"kept {kept} of {len(variances)} principal directions, {share:.1%} of the variance")
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the projected images, of the same shape ``[N, C, H, W]``; not confined to [0, 1].

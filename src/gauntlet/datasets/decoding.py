@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gauntlet.datasets.settings import Resize
 from gauntlet.errors import DataError
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 """Endings, in any case, of the files that count as images."""
@@ -128,7 +128,7 @@ def decode_all(
                 waiting.popleft().result()
             if time.monotonic() - spoken > 10:
                 spoken = time.monotonic()
-                say(f"{found:,} of {len(places):,} images read")
+                log(f"{found:,} of {len(places):,} images read")
         for future in waiting:
             future.result()
     finally:

@@ -30,7 +30,7 @@ from gauntlet.datasets.settings import (
 from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
 from gauntlet.runtime.availability import Availability
 from gauntlet.runtime.files import file_sha256, write_json
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 
 DOWNLOADS = Path("results/downloads")
@@ -101,7 +101,7 @@ def prepare_split(
         found = _download(wanted, cache)
     notes = _check_published_files(found, wanted)
     origin = "the package that ships it" if found.origin == "embedded" else found.origin
-    say(f"Preparing {dataset}/{split} from {origin} ({_describe(found.source)})")
+    log(f"Preparing {dataset}/{split} from {origin} ({_describe(found.source)})")
     reading = read_source(found.source, found.places, settings, split)
     count = len(reading.labels)
     if count == 0:
@@ -133,7 +133,7 @@ def prepare_split(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     summary = f"{dataset}/{split}: {count:,} images of {len(reading.classes):,} classes"
-    say("; ".join([summary, *manifest["notes"]]))
+    log("; ".join([summary, *manifest["notes"]]))
     return manifest
 
 

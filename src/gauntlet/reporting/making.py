@@ -20,7 +20,7 @@ from gauntlet.reporting.formatting import escape_markdown
 from gauntlet.reporting.provenance import provenance_of
 from gauntlet.reporting.writers import write_figure, write_table
 from gauntlet.runtime.files import atomic_path, write_text
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 
 CLAIM_COLUMNS = ("claim", "source", "statement", "criterion", "decision", "reason", "numbers", "scale")
 
@@ -110,7 +110,7 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
     for claim in spec["claims"]:
         check = find_function(claim["work"], claim["chapter"], claim["check"])
         verdict = _verdict(claim, check)
-        say(f"{claim['name']}: {verdict.decision}")
+        log(f"{claim['name']}: {verdict.decision}")
         numbers = {key: _finite(value) for key, value in verdict.numbers.items()}
         rows.append(
             {

@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from gauntlet.errors import DataError, ResourceUnavailable
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 
 PATIENCE_SECONDS = 60
 SECONDS_BETWEEN_LINES = 10
@@ -39,7 +39,7 @@ def download(url: str, target: Path, fault: Callable[[Path], str | None]) -> Pat
         fcntl.flock(lock, fcntl.LOCK_EX)
         if target.is_file():
             return target
-        say(f"downloading {url}")
+        log(f"downloading {url}")
         try:
             _transfer(url, part)
         except (OSError, HTTPException) as error:
@@ -76,6 +76,6 @@ def _transfer(url: str, part: Path) -> None:
             received += len(block)
             if time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
                 last_line = time.monotonic()
-                say(f"{received / 2**20:.0f} of {expected / 2**20:.0f} MiB")
+                log(f"{received / 2**20:.0f} of {expected / 2**20:.0f} MiB")
     if received < expected:
         raise OSError(f"the connection broke after {received} of {expected} bytes")

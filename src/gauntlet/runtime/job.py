@@ -40,8 +40,8 @@ def job(snakemake: Any) -> Iterator[None]:
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with path.open("w", encoding="utf-8") as log:
-        sys.stderr = _Tee(terminal, log)
+    with path.open("w", encoding="utf-8") as stream:
+        sys.stderr = _Tee(terminal, stream)
         try:
             yield
         except GauntletError as error:
@@ -54,6 +54,6 @@ def job(snakemake: Any) -> Iterator[None]:
             sys.stderr = terminal
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """Print one progress line with the time of day."""
     print(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ from gauntlet.contracts import Classifier
 from gauntlet.errors import DataError
 from gauntlet.models import MANIFEST, Normalized, bare_network, build_model, parameter_count, save_weights
 from gauntlet.runtime.files import file_sha256, write_json
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.training.checkpoints import CheckpointSettings, FormatName, fetch
 from gauntlet.training.history import write_history
@@ -107,7 +107,7 @@ def import_checkpoint(
     write_history([], Path(folder))
     manifest = recorder.manifest(specification, checkpoint_sha256=file_sha256(file))
     write_json(Path(folder) / MANIFEST, manifest)
-    say(f"{parameter_count(model):,} parameters imported from {file}")
+    log(f"{parameter_count(model):,} parameters imported from {file}")
     return model.eval()
 
 

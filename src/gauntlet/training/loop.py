@@ -15,7 +15,7 @@ from gauntlet.contracts import DEFENCES, Classifier, Defence, FitsImages, Progre
 from gauntlet.errors import GauntletError
 from gauntlet.models import MANIFEST, build_model, save_weights, to_device
 from gauntlet.runtime.files import write_json
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.training.history import write_history
@@ -83,7 +83,7 @@ def train(
             )
         history.append(row)
         save_state(folder, specification, model, optimizer, history)
-        say(_progress_line(history, settings.epochs))
+        log(_progress_line(history, settings.epochs))
 
     save_weights(model, folder)
     write_history(history, folder)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gauntlet.runtime.files import atomic_path, fingerprint
-from gauntlet.runtime.job import say
+from gauntlet.runtime.job import log
 
 STATE = "resume.pt"
 """No declared output of a rule, so that the workflow engine keeps it when a job fails."""
@@ -47,11 +47,11 @@ def load_state(
         return []
     state = torch.load(file, map_location="cpu", weights_only=True)
     if state["specification"] != fingerprint(dict(specification)):
-        say(f"{file} belongs to another specification; training starts anew")
+        log(f"{file} belongs to another specification; training starts anew")
         return []
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    say(f"going on after epoch {len(state['history'])}, from {file}")
+    log(f"going on after epoch {len(state['history'])}, from {file}")
     return state["history"]
 
 

@@ -37,8 +37,7 @@ class SignStep(Attack):
         count = torch.ones_like(batch.labels)
         return Perturbed(images + 0.1 * gradient.sign(), count, count)
 
-    @property
-    def cost(self):
+    def cost(self, task):
         return Cost(forward=1, backward=1)
 
 

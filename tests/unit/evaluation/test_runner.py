@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from gauntlet.contracts import PROCEDURES, Batch, Cost, Outcome, Procedure
+from gauntlet.contracts import PROCEDURES, Batch, Cost, Outcome, Procedure, Task
 from gauntlet.datasets import ImageSet
 from gauntlet.evaluation.merging import merge_shards
 from gauntlet.evaluation.runner import Shard, run_shard
@@ -40,8 +40,7 @@ class Jitter(Procedure):
         images = (batch.images + noise).clamp(0, 1)
         return Outcome({"logit": model(images)[:, 0], "mean": images.mean((1, 2, 3))}, images)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, task: Task) -> Cost:
         return Cost(forward=1)
 
 
@@ -197,8 +196,7 @@ def test_references_are_the_same_training_images_for_every_chunk(tmp_path, model
             seen.append(batch.references)
             return Outcome({"zero": torch.zeros(len(batch))})
 
-        @property
-        def cost(self) -> Cost:
+        def cost(self, task: Task) -> Cost:
             return Cost()
 
     run_shard(

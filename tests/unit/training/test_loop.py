@@ -45,11 +45,11 @@ class StopError(Exception):
 
 
 def stop_after(monkeypatch, epoch):
-    def say(message):
+    def log(message):
         if message.startswith(f"epoch {epoch}/"):
             raise StopError
 
-    monkeypatch.setattr(loop, "say", say)
+    monkeypatch.setattr(loop, "log", log)
 
 
 def test_training_learns_and_records_it(specification, train_set, test_set, tmp_path):
@@ -127,7 +127,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(
         with pytest.raises(StopError):
             loop.train(specification, train_set, test_set, parts, "cpu")
     seen = []
-    monkeypatch.setattr(loop, "say", seen.append)
+    monkeypatch.setattr(loop, "log", seen.append)
     loop.train(specification, train_set, test_set, parts, "cpu")
     assert [line.split()[1] for line in seen] == ["4/4"]
     assert equal(weights(parts), weights(whole))
@@ -148,7 +148,7 @@ def test_a_killed_process_is_taken_up_where_it_was(
         from gauntlet.training import loop
         import time, torch
         torch.set_num_threads(1)
-        loop.say = lambda message: time.sleep(0.3)  # leaves time to be killed in
+        loop.log = lambda message: time.sleep(0.3)  # leaves time to be killed in
         loop.train({specification!r}, stripes(120, 0), stripes(60, 1), {str(folder)!r}, "cpu")
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
