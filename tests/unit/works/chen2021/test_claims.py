@@ -135,6 +135,23 @@ def test_few_images_leave_a_small_difference_open(world, inputs_of):
     assert verdict.decision == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("name", "methods", "decision"),
+    [
+        ("pgd-and-mi-fgsm-fill-the-ball", {"pgd": (1.0, 6, 0.7)}, "contradicted"),
+        ("pgd-and-mi-fgsm-fill-the-ball", {}, "inconclusive"),
+        ("pgd-and-mi-fgsm-fill-the-ball", {"pgd": (0.0, 6, 0.98)}, "not testable"),
+        ("frank-wolfe-perturbs-least", {"fw": (1.0, 3, 1.0)}, "contradicted"),
+        ("frank-wolfe-perturbs-least", {}, "inconclusive"),
+        ("frank-wolfe-perturbs-least", {"fw": (0.0, 3, 0.5)}, "not testable"),
+    ],
+)
+def test_an_attack_that_never_succeeds_hides_no_other_part(name, methods, decision, world, inputs_of):
+    never = world.but(white_box={"mi-fgsm": (0.0, 5, 0.97), **methods})
+    settings, _, _ = CASES[name]
+    assert check_of(name)(inputs_of(name, never, scale="full", **settings)).decision == decision
+
+
 def test_one_falsely_robust_network_says_nothing_about_several(world, inputs_of):
     name = "falsely-robust-networks-have-equal-boundary-distances"
     assert check_of(name)(inputs_of(name, world, scale="small")).decision == "not testable"

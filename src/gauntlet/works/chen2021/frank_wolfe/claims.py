@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -38,14 +38,10 @@ def _success(inputs: ArtefactInputs, results: Results, method: str) -> pd.Series
     return _tuned(inputs, results, method, "success").astype(bool)
 
 
-def _roles(inputs: ArtefactInputs) -> Iterator[tuple[str, Results]]:
-    return inputs.results.groups("role")
-
-
 def iterative_attacks_reach_every_image(inputs: ArtefactInputs) -> Verdict:
     """PGD, MI-FGSM and FW reach more than a stated share of the images each, FGSM fewer than FW by 50 points."""
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         hits = {method: _success(inputs, results, method) for method in (*ITERATIVE, "FGSM")}
         parts += [
             above(f"success of {method}, {role}", share(hits[method]), inputs.settings["level"])
@@ -65,7 +61,7 @@ def frank_wolfe_needs_the_fewest_iterations(inputs: ArtefactInputs) -> Verdict:
                 _iterations(inputs, results, method),
                 _iterations(inputs, results, "FW"),
             )
-            for role, results in _roles(inputs)
+            for role, results in inputs.results.groups("role")
             for method in ("PGD", "MI-FGSM")
         )
     )
@@ -80,12 +76,13 @@ def _iterations(inputs: ArtefactInputs, results: Results, method: str) -> pd.Ser
 def frank_wolfe_perturbs_least(inputs: ArtefactInputs) -> Verdict:
     """FW's perturbations are smaller in linf on average, on the images that both attacks of a pair reach."""
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         for method in ("PGD", "MI-FGSM"):
             both = _success(inputs, results, "FW") & _success(inputs, results, method)
             name = f"distortion of {method} less FW, {role}"
             if not both.any():
-                return not_testable(f"{name}: no image was reached by both.")
+                parts.append(not_testable(f"{name}: no image was reached by both."))
+                continue
             theirs, ours = (_tuned(inputs, results, each, "linf")[both] for each in (method, "FW"))
             parts.append(more_on_average(name, theirs, ours))
     return all_of(*parts)
@@ -94,12 +91,13 @@ def frank_wolfe_perturbs_least(inputs: ArtefactInputs) -> Verdict:
 def pgd_and_mi_fgsm_fill_the_ball(inputs: ArtefactInputs) -> Verdict:
     """The successful perturbations of PGD and MI-FGSM exceed a stated share of eps on average."""
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         for method in ("PGD", "MI-FGSM"):
             lengths = _tuned(inputs, results, method, "linf")[_success(inputs, results, method)]
             name = f"distortion of {method} over eps, {role}"
             if not len(lengths):
-                return not_testable(f"{name}: no success.")
+                parts.append(not_testable(f"{name}: no success."))
+                continue
             filled = mean(lengths / results.setting("eps"))
             parts.append(above(name, filled, float(inputs.settings["share"][role])))
     return all_of(*parts)
@@ -131,7 +129,7 @@ def frank_wolfe_succeeds_most_often_by_scores(inputs: ArtefactInputs) -> Verdict
                 succeeded(results.one(method=one)),
                 succeeded(results.one(method=two)),
             )
-            for role, results in _roles(inputs)
+            for role, results in inputs.results.groups("role")
             for one, two in pairs
         )
     )
@@ -148,7 +146,7 @@ def frank_wolfe_halves_the_queries(inputs: ArtefactInputs) -> Verdict:
                 ).interval(),
                 float(inputs.settings["share"]),
             )
-            for role, results in _roles(inputs)
+            for role, results in inputs.results.groups("role")
             for option in OPTIONS
             for other in ("NES-PGD", "Bandit")
         )
@@ -159,7 +157,7 @@ def sphere_and_gaussian_directions_are_alike(inputs: ArtefactInputs) -> Verdict:
     """The mean queries of both FW options differ by at most a tenth, their success rates by at most three points."""
     ratio, points = float(inputs.settings["ratio"]), float(inputs.settings["points"])
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         both = [results.one(method=option) for option in OPTIONS]
         queries = ratio_of_means(*(charged(each) for each in both)).interval()
         gap = paired_share_difference(*(succeeded(each) for each in both)).scaled(100)
@@ -173,7 +171,7 @@ def sphere_and_gaussian_directions_are_alike(inputs: ArtefactInputs) -> Verdict:
 def bandit_is_quick_where_it_succeeds(inputs: ArtefactInputs) -> Verdict:
     """Bandit takes fewer queries than NES-PGD where each succeeds, and succeeds on fewer images."""
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         nes, bandit = (succeeded(results.one(method=method)) for method in ("NES-PGD", "Bandit"))
         name = f"queries of successes, NES-PGD less Bandit, {role}"
         parts += [
@@ -189,7 +187,7 @@ def bandit_leads_early_and_ends_last(inputs: ArtefactInputs) -> Verdict:
     Early is any of the first quarter of 40 evenly spaced numbers of queries.
     """
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         limit = float(results.setting("budget"))
         marks = [*(limit * part / EARLY for part in range(1, EARLY // 4)), limit / 2, limit]
         columns = [
@@ -214,7 +212,7 @@ def frank_wolfe_is_the_fastest_black_box_attack(inputs: ArtefactInputs) -> Verdi
     """Both FW options take fewer seconds per image than NES-PGD and Bandit, in one run without an interval."""
     numbers: dict[str, float] = {}
     fastest = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         seconds = {method: each.seconds / len(each.correct) for method, each in results.groups("method")}
         numbers |= {f"seconds per image, {method}, {role}": value for method, value in seconds.items()}
         slower = min(seconds["NES-PGD"], seconds["Bandit"])

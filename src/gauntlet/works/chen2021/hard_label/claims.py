@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import share
 from gauntlet.analysis.queries import charged, succeeded
-from gauntlet.analysis.results import Results
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, equals
 from gauntlet.works.chen2021.query_claims import more_often, more_queries_where_successful
 
 BASELINES = ("OPT", "SignOPT", "HSJA")
-
-
-def _roles(inputs: ArtefactInputs) -> Iterator[tuple[str, Results]]:
-    return inputs.results.groups("role")
 
 
 def rays_succeeds_most_often(inputs: ArtefactInputs) -> Verdict:
@@ -32,7 +25,7 @@ def rays_succeeds_most_often(inputs: ArtefactInputs) -> Verdict:
                 succeeded(results.one(method="RayS")),
                 succeeded(results.one(method=other)),
             )
-            for role, results in _roles(inputs)
+            for role, results in inputs.results.groups("role")
             for other in BASELINES
         )
     )
@@ -41,7 +34,7 @@ def rays_succeeds_most_often(inputs: ArtefactInputs) -> Verdict:
 def only_rays_succeeds_on_imagenet(inputs: ArtefactInputs) -> Verdict:
     """On ImageNet every baseline succeeds on fewer than 40 % of the images and RayS on more than a stated share."""
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         for method in (*BASELINES, "RayS"):
             rate, name = share(succeeded(results.one(method=method))), f"success of {method}, {role}"
             if method == "RayS":
@@ -58,7 +51,7 @@ def rays_takes_the_fewest_queries(inputs: ArtefactInputs) -> Verdict:
     """
     parts = []
     for statistic, function in (("mean", np.mean), ("median", np.median)):
-        for role, results in _roles(inputs):
+        for role, results in inputs.results.groups("role"):
             for other in BASELINES:
                 reversed_ = other == "HSJA" and role in inputs.settings["hsja"][statistic]
                 more, less = ("RayS", other) if reversed_ else (other, "RayS")
@@ -70,7 +63,7 @@ def rays_takes_the_fewest_queries(inputs: ArtefactInputs) -> Verdict:
 def sign_opt_takes_more_queries_than_opt(inputs: ArtefactInputs) -> Verdict:
     """SignOPT takes more queries over its successes than OPT on average, although it succeeds more often."""
     parts = []
-    for role, results in _roles(inputs):
+    for role, results in inputs.results.groups("role"):
         ours, theirs = (succeeded(results.one(method=method)) for method in ("SignOPT", "OPT"))
         name = f"SignOPT less OPT, {role}"
         parts += [
@@ -89,7 +82,7 @@ def pgd_reaches_every_undefended_image(inputs: ArtefactInputs) -> Verdict:
                 share(results.one(method="PGD").column("success")),
                 float(inputs.settings["level"]),
             )
-            for role, results in _roles(inputs)
+            for role, results in inputs.results.groups("role")
         )
     )
 

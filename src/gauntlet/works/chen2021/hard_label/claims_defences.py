@@ -6,7 +6,7 @@ The settings name the defences that the work calls falsely robust, or the networ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from gauntlet.analysis.bootstrap import bootstrap, mean
 from gauntlet.analysis.comparisons import holds
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval, paired_share_difference
-from gauntlet.analysis.results import Results
 from gauntlet.analysis.robustness import distance_trace, robust_at
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, not_testable, within
 from gauntlet.works.chen2021.hard_label.boundary import FARTHEST, boundary_distances
@@ -39,14 +38,12 @@ def _below(inputs: ArtefactInputs, defence: str, lower: str, higher: str, points
     return more_often(name, _robust(inputs, defence, higher), _robust(inputs, defence, lower), points=points)
 
 
-def _defences(inputs: ArtefactInputs) -> Iterator[tuple[str, Results]]:
-    return inputs.results.groups("defence")
-
-
 def rays_is_far_below_hsja_on_defended_networks(inputs: ArtefactInputs) -> Verdict:
     """On every defence RayS leaves a robust accuracy below HSJA's, by more than a stated number of points."""
     points = float(inputs.settings["points"])
-    return all_of(*(_below(inputs, defence, "RayS", "HSJA", points) for defence, _ in _defences(inputs)))
+    return all_of(
+        *(_below(inputs, defence, "RayS", "HSJA", points) for defence, _ in inputs.results.groups("defence"))
+    )
 
 
 def rays_finds_nearer_boundaries(inputs: ArtefactInputs) -> Verdict:
@@ -60,7 +57,7 @@ def rays_finds_nearer_boundaries(inputs: ArtefactInputs) -> Verdict:
                 ).interval(),
                 float(inputs.settings[key]),
             )
-            for defence, _ in _defences(inputs)
+            for defence, _ in inputs.results.groups("defence")
             for other, key in (("HSJA", "hsja"), ("SignOPT", "sign_opt"))
         )
     )
@@ -157,7 +154,7 @@ def rays_converges_in_a_quarter_of_its_queries(inputs: ArtefactInputs) -> Verdic
     Judged from the last recorded number of queries within a quarter of the limit.
     """
     parts = []
-    for defence, results in _defences(inputs):
+    for defence, results in inputs.results.groups("defence"):
         rays = results.one(method="RayS")
         used, trace = rays.settings, distance_trace(rays, "query")
         marks = trace.columns.to_numpy(dtype=int)
@@ -183,7 +180,7 @@ def rays_converges_in_a_quarter_of_its_queries(inputs: ArtefactInputs) -> Verdic
 def other_attacks_use_the_whole_radius(inputs: ArtefactInputs) -> Verdict:
     """The mean distortion of white-box and score-based attacks exceeds a stated share of eps."""
     parts = []
-    for defence, results in _defences(inputs):
+    for defence, results in inputs.results.groups("defence"):
         for method in (*WHITE_BOX, "SignHunter", "Square"):
             attack = results.one(method=method)
             lengths = attack.column("linf")[attack.correct] / attack.settings["eps"]
