@@ -68,7 +68,7 @@ def success_curves(inputs: ArtefactInputs, panel: str, methods: Sequence[str], c
 
     Args:
         inputs: with published end points, by data set and model.
-        panel: label that names the panels: the published data set, after a comma its model.
+        panel: label that names the panels; the labels ``data`` and ``network`` find their published end points.
         methods: names of the attacks; those that an evaluation has not are left out.
         caption: of the figure.
     """
@@ -80,9 +80,9 @@ def success_curves(inputs: ArtefactInputs, panel: str, methods: Sequence[str], c
         limit = results.setting("budget")
         costs = {name: queries_to_success(each) for name, each in results.groups("method")}
         corners = draw_cdf(drawn, costs, limit=limit)
-        dataset, _, model = role.partition(", ")
+        dataset, network = results.label("data"), results.label("network")
         ends = published[(published["dataset"] == dataset) & published["method"].isin(costs)]
-        ends = ends[ends["model"].str.startswith(model)]
+        ends = ends[ends["model"] == network]
         heights = dict(zip(ends["method"], ends["value"].astype(float), strict=True))
         label = f"published, at {ends['query_limit'].astype(int).max():,} queries"
         mark_published_ends(drawn, list(costs), heights, label)
@@ -119,29 +119,20 @@ def one_column_per_metric(
         metrics: heading and digits after the point by metric, in order; others are left out.
         group: column whose values span several metrics; none for a single group.
     """
-    groups = list(comparison[group].unique()) if group else [""]
-    laid: pd.DataFrame | None = None
-    for name in groups:
+    keys, laid = list(rows), {}
+    for name in comparison[group].unique() if group else [""]:
         for metric, (heading, digits) in metrics.items():
             part = comparison[comparison["metric"] == metric]
             part = part[part[group] == name] if group else part
-            if part.empty:
-                continue
-            cells = side_by_side(part, rows=rows, columns=["metric"], decimals=digits)
-            cells = cells.rename(columns={metric: (name, heading)}).set_index(list(rows))
-            laid = cells if laid is None else laid.join(cells, how="outer", sort=False)
-    if laid is None:
-        raise ValueError("a table needs at least one metric that was compared")
-    order = list(comparison[list(rows)].drop_duplicates().itertuples(index=False, name=None))
-    laid = laid.reindex([key[0] if len(rows) == 1 else key for key in order]).fillna("").reset_index()
-    if group:
-        labels = [column if isinstance(column, tuple) else ("", column) for column in laid.columns]
-        laid.columns = pd.MultiIndex.from_tuples(labels)
-    else:
-        laid.columns = pd.Index(
-            [column[1] if isinstance(column, tuple) else column for column in laid.columns]
-        )
-    return laid
+            if len(part):
+                column = side_by_side(part, rows=keys, columns=["metric"], decimals=digits)
+                laid[(name, heading)] = column.set_index(keys)[metric]
+    order = comparison[keys].drop_duplicates()
+    cells = pd.concat(list(laid.values()), axis=1, keys=range(len(laid)))
+    grid = order.reset_index(drop=True).join(cells, on=keys).fillna("")
+    names = [*(("", key) for key in keys), *laid]
+    grid.columns = pd.MultiIndex.from_tuples(names) if group else pd.Index([each for _, each in names])
+    return grid
 
 
 def mark_published_ends(axes: Axes, series: Sequence[str], ends: Mapping[str, float], label: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.datasets.imageset import open_split
@@ -151,7 +152,7 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
                 "crosses": crosses or name == "best", "boundary_radius": boundary_radius(direction),
             }
         )  # fmt: skip
-    axes.add_patch(_circle(radius))
+    axes.add_patch(Circle((0, 0), radius, fill=False, ls=":", ec="0.4", lw=1))
     axes.plot(0, 0, marker="*", color="0.1", ms=9)
     axes.annotate("image", (0, 0), xytext=(-8, -4), textcoords="offset points", ha="right", va="top")
     axes.set(
@@ -168,12 +169,6 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
         "costs one query at the best radius so far (dotted circle); only one that lies across the boundary (shaded) "
         "there is searched for its own, smaller radius (open square).",
     )
-
-
-def _circle(radius: float) -> object:
-    from matplotlib.patches import Circle
-
-    return Circle((0, 0), radius, fill=False, ls=":", ec="0.4", lw=1)
 
 
 def _boundary(axes: Axes) -> None:
