@@ -1,7 +1,8 @@
 """Statements about several numbers at once, each decided by a joint bootstrap of all of them.
 
 A statement is supported if it holds in at least 95 % of the resamples and contradicted if in at most 5 %. All
-numbers are resampled together, so that a ranking of many attacks needs no further correction.
+numbers are resampled together, so that a ranking of many attacks needs no further correction; a claim that something
+happens somewhere does, and gets it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gauntlet.analysis.bootstrap import Estimate
-from gauntlet.analysis.intervals import LEVEL
-from gauntlet.analysis.verdicts import Decision, Verdict
+from gauntlet.analysis.intervals import LEVEL, Interval, corrected_level
+from gauntlet.analysis.verdicts import Decision, Verdict, above
 
 SAME = 1e-9
 """Numbers closer than this are equal."""
@@ -77,6 +78,19 @@ def highest(name: str, estimate: Estimate, names: Sequence[str], candidate: str)
         estimate,
         lambda values: values[ours] > values[others].max() + SAME,
     )
+
+
+def somewhere_above(name: str, estimate: Estimate, threshold: float = 0.0) -> Verdict:
+    """Judge whether any entry exceeds a threshold, which the largest of many noisy entries does too easily.
+
+    The entries' intervals hold together at 95 % (see `corrected_level`): one above the threshold supports, all
+    below contradict.
+    """
+    interval = estimate.interval(corrected_level(estimate.value.size))
+    estimates, lows, highs = (np.ravel(ends) for ends in interval)
+    best = int(lows.argmax())
+    largest = Interval(float(estimates[best]), float(lows[best]), float(highs.max()))
+    return above(f"{name}, the clearest of {len(lows)}", largest, threshold)
 
 
 def ordered(name: str, estimate: Estimate, names: Sequence[str]) -> Verdict:

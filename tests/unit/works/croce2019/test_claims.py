@@ -49,7 +49,7 @@ CASES = {
         {}, {}, {"factors": {"provable-cifar-l2-mmr-at": WEAK_HERE}}
     ),
     "linear-regions-gain-most-on-a-provable-model": (
-        {"much": 0.05}, {}, {"factors": dict.fromkeys(PROVABLE_MNIST, EQUAL)}
+        {"much": 0.03}, {}, {"factors": dict.fromkeys(PROVABLE_MNIST, EQUAL)}
     ),
     "cw-fails-on-the-linf-kw-model": ({"much": 0.1}, {}, {"factors": {PROVABLE_MNIST[1]: EQUAL}}),
     "linear-regions-equal-pgd-on-large-models": (

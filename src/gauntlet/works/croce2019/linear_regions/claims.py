@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gauntlet.analysis.bootstrap import bootstrap
-from gauntlet.analysis.comparisons import SAME, holds, lowest
+from gauntlet.analysis.comparisons import SAME, holds, lowest, somewhere_above
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval, paired_share_difference, share, share_difference
 from gauntlet.analysis.robustness import radii, robust_at
@@ -224,10 +224,9 @@ def linear_regions_are_best_or_tied_on_provable_cifar_10_models(inputs: Artefact
 
 
 def linear_regions_gain_most_on_a_provable_model(inputs: ArtefactInputs) -> Verdict:
-    """Its largest advantage over the best competitor on the provably robust MNIST models exceeds the stated bound."""
+    """In some setting of the provably robust MNIST models its advantage over the best competitor exceeds a bound."""
     found = standing(inputs, data="MNIST")
-    estimate = bootstrap(lambda robust: found.advantage(robust).max(), found.robust)
-    return above("largest advantage", estimate.interval(), inputs.settings["much"])
+    return somewhere_above("advantage", bootstrap(found.advantage, found.robust), inputs.settings["much"])
 
 
 def cw_fails_on_the_linf_kw_model(inputs: ArtefactInputs) -> Verdict:
