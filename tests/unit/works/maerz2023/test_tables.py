@@ -5,25 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gauntlet.works.maerz2023 import artefacts, taxonomy
-from gauntlet.works.maerz2023.perturbations.observations import SCHEMES
-from gauntlet.works.maerz2023.perturbations.published import (
-    norm_name,
-    only_value,
-    radius_conditions,
-    released_step_scheme,
-    scheme_conditions,
-)
-
-NATURAL = ("natural", "natural-released")
+from gauntlet.works.maerz2023.perturbations import tables, taxonomy
+from gauntlet.works.maerz2023.published import norm_name, printed_number
+from gauntlet.works.maerz2023.versions import STEPS
 
 
-def test_the_accuracy_averages_over_seven_perturbations(world, evaluations, inputs, published):
+def test_the_accuracy_averages_over_seven_perturbations(world, inputs_of):
     """Uniform, boundary and five gradient attacks; of the latter 40 % (linf: 10 %) stay in the top 2."""
-    found = evaluations(world, *NATURAL)
-    table = artefacts.table_4_3(
-        inputs(settings={"top": [1, 2]}, evaluations=found, published=published("table_4_3.csv"))
-    ).frame
+    table = tables.table_4_3(inputs_of("table-4-3", world)).frame
     top1, top2 = (table[table["metric"] == f"top-{k}"] for k in (1, 2))
     np.testing.assert_allclose(top1["reproduced"], 100 * 2 / 7)
     np.testing.assert_allclose(top1["gradient_attacks_only"], 0)
@@ -33,15 +22,8 @@ def test_the_accuracy_averages_over_seven_perturbations(world, evaluations, inpu
 
 
 @pytest.mark.parametrize(("number", "radius", "mean"), [(3, "l2", 31.12), (4, "l1", 30.22)])
-def test_the_printed_means_stand_in_the_last_row(number, radius, mean, world, evaluations, inputs, published):
-    make = getattr(artefacts, f"table_4_{number}")
-    frame = make(
-        inputs(
-            settings={"top": [1]},
-            evaluations=evaluations(world, *NATURAL),
-            published=published(f"table_4_{number}.csv"),
-        )
-    ).frame
+def test_the_printed_means_stand_in_the_last_row(number, radius, mean, world, inputs_of):
+    frame = getattr(tables, f"table_4_{number}")(inputs_of(f"table-4-{number}", world, top=[1])).frame
     last = frame[(frame["decay"] == "mean of the four") & (frame["norm"] == radius)]
     assert last["published"].tolist() == [mean]
     assert frame["published"].notna().all()
@@ -54,26 +36,24 @@ def test_the_printed_means_stand_in_the_last_row(number, radius, mean, world, ev
 def test_released_accuracies_reproduce_the_printed_averages(metric, randomized, noise, published):
     """The printed mean over seven perturbations is that of the released step values and nearly clean noise."""
     numbers = published("table_4_3.csv", "released_step_schemes.csv")
-    for scheme in (scheme for scheme in SCHEMES if scheme.randomized == randomized):
+    for decay in ("harmonic", "geometric"):
+        scheme = {"decay": decay, "rand": randomized, "metric": f"{metric}_accuracy"}
         steps = sum(
-            released_step_scheme(numbers, f"{metric}_accuracy", count, scheme) for count in (1, 2, 4, 8, 16)
+            printed_number(
+                numbers, file="released_step_schemes.csv", defence="natural", steps=count, **scheme
+            )
+            for count in STEPS
         )
-        printed = only_value(
-            numbers,
-            metric=f"{metric}_accuracy",
-            file="table_4_3.csv",
-            **scheme_conditions(scheme),
-            **radius_conditions("linf"),
+        printed = printed_number(
+            numbers, file="table_4_3.csv", attack_norm="inf", attack_eps="3/255", **scheme
         )
         assert 100 * (steps + noise) / 7 == pytest.approx(printed, abs=0.0051)
 
 
-def test_loss_quantiles_pool_gradient_attacks_of_all_schemes(world, evaluations, inputs, published):
+def test_loss_quantiles_pool_gradient_attacks_of_all_schemes(world, inputs_of):
     """Losses spread evenly around level x step factor, so that the median is that of 4 steps: the level."""
-    frame = artefacts.table_4_5(
-        inputs(evaluations=evaluations(world, *NATURAL), published=published("table_4_5.csv"))
-    ).frame.set_index(["radius", "quantile"])
-    first = frame.loc["linf, eps=3/255"]
+    frame = tables.table_4_5(inputs_of("table-4-5", world)).frame.set_index(["radius", "quantile"])
+    first = frame.loc["linf, eps=6/255"]
     pool = np.concatenate(
         [18 * factor * (0.9 + 0.2 * (np.arange(100) + 0.5) / 100) for factor in world.steps.values()]
     )
@@ -86,10 +66,8 @@ def test_loss_quantiles_pool_gradient_attacks_of_all_schemes(world, evaluations,
     assert frame["published"].notna().all()
 
 
-def test_distortion_quantiles_tell_attack_norm_and_measured_norm_apart(world, evaluations, inputs, published):
-    frame = artefacts.table_4_6(
-        inputs(evaluations=evaluations(world, *NATURAL), published=published("table_4_6.csv"))
-    ).frame
+def test_distortion_quantiles_tell_attack_norm_and_measured_norm_apart(world, inputs_of):
+    frame = tables.table_4_6(inputs_of("table-4-6", world)).frame
     cell = frame[(frame["norm"] == "l2") & (frame["measured"] == "l1") & (frame["quantile"] == "50 %")].iloc[
         0
     ]
@@ -98,28 +76,23 @@ def test_distortion_quantiles_tell_attack_norm_and_measured_norm_apart(world, ev
     assert len(frame) == 27 and frame["published"].notna().all()
 
 
-def test_set_up_tables_count_what_was_attacked(world, evaluations, inputs, published):
-    names = ("natural", "madry-linf-4", "madry-linf-8", "madry-l2-3", "locus-linf-2", "locus-linf-4")
-    found = evaluations(world.but(images=20), *names)
-    counts = artefacts.table_4_1(inputs(evaluations=found, published=published("table_4_1.csv"))).frame
+def test_set_up_tables_count_what_was_attacked(world, inputs_of):
+    counts = tables.table_4_1(inputs_of("table-4-1", world.but(images=20))).frame
     assert len(counts) == 13
     assert set(counts["images"]) == {20} and set(counts["passed_over"]) == {2}
     assert set(counts["published_images"]) == {500.0}
-    radii = {"madry-l2-3": 0.43, "madry-linf-4": 4 / 255, "locus-linf-2": 2 / 255}
-    trained = artefacts.table_4_2(
-        inputs(evaluations=found, published=published("table_4_2.csv"), settings={"training_eps": radii})
-    ).frame.set_index("model")
+    trained = tables.table_4_2(inputs_of("table-4-2", world)).frame.set_index("model")
     assert trained.loc["maerz-madry-l2-3", "published_training_eps"] == 3.0
     assert trained.loc["maerz-locus-linf-2", "training_eps"] == pytest.approx(2 / 255)
     assert trained.loc["maerz-locus-linf-2", "published_training_eps"] == pytest.approx(2.5 / 255, abs=1e-9)
 
 
-def test_taxonomies_mark_one_value_per_dimension(inputs):
-    for table, columns in ((taxonomy.table_1_1(inputs()), 2), (taxonomy.table_1_2(inputs()), 2)):
-        marks = table.frame.set_index("dimension").iloc[:, 1:] == "×"
-        assert marks.shape[1] == columns
+def test_taxonomies_mark_one_value_per_dimension(world, inputs_of):
+    for make, name in ((taxonomy.table_1_1, "table-1-1"), (taxonomy.table_1_2, "table-1-2")):
+        marks = make(inputs_of(name, world)).frame.set_index("dimension").iloc[:, 1:] == "×"
+        assert marks.shape[1] == 2
         assert (marks.groupby(level=0).sum() == 1).all(axis=None)
-    instances = taxonomy.table_2_1(inputs()).frame
+    instances = taxonomy.table_2_1(inputs_of("table-2-1", world)).frame
     assert len(instances) == 12
     assert instances.set_index("name").loc["untargeted R-FGSM", "random_start"] == "uniform in the ball"
 

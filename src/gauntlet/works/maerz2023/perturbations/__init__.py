@@ -1,1 +1,1 @@
-"""Chapter 4: perturbations in three norms, gradient similarity, black-box attacks."""
+"""Chapters 1 to 4.2: drawings, formulas, and perturbations bounded in three norms."""

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.datasets.imageset import ImageSet, open_split
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.panels import draw_image
 from gauntlet.reporting.style import SEQUENTIAL, new_figure
 

@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Polygon
 
+from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.inputs import ArtefactInputs
 from gauntlet.reporting.style import new_figure
 from gauntlet.setting_types import ORDER
-from gauntlet.works.maerz2023.perturbations.observations import NORM_SYMBOLS
-from gauntlet.works.maerz2023.perturbations.published import norm_name, records
 from gauntlet.works.maerz2023.perturbations.scaling import equal_volume_factor, nested_factor
+from gauntlet.works.maerz2023.published import norm_name
+from gauntlet.works.maerz2023.versions import NORM_SYMBOLS
 
 TAU = 0.1
 DIMENSIONS = {"ImageNet": 150_528, "CIFAR-10": 3_072}
@@ -81,7 +81,7 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        f"Isolines of phi(r, u) = ((r - u)² + tau u) / 2 for tau = {TAU}. At r = 0 the maximiser is u = 1; "
+        f"Isolines of phi(r, u) = ((r - u)² + tau u) / 2 for tau = {TAU}. At r = 0 the maximizer is u = 1; "
         "the gradient at the "
         f"nearly as good u = -1 points the other way.",
         notes=(
@@ -123,7 +123,7 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
     frame = pd.DataFrame(rows)
     printed = {
         (int(row["n"]), norm_name(row["from_norm"]), norm_name(row["to_norm"])): float(row["value"])
-        for row in records(inputs.published)
+        for row in inputs.published.to_dict("records")
     }
     frame["published"] = [printed.get((row["n"], row["from_norm"], row["to_norm"]), np.nan) for row in rows]
     return Figure(

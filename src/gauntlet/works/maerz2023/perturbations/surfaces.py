@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
+from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.inputs import ArtefactInputs, EvaluationResult
 from gauntlet.reporting.style import SEQUENTIAL, new_figure
-
-_COLUMN = re.compile(r"loss_(\d+)_(\d+)")
 
 
 def figure_2_1(inputs: ArtefactInputs) -> Figure:
     """Figure 2.1: gradient masking, as a drawing of one loss and its masked counterpart."""
     position = np.linspace(-1, 1, 801)
-    smooth = smooth_loss(position)
+    smooth = 0.25 + 0.25 * (1 + position) ** 2 + 0.3 * position
     masked = masked_loss(position)
     canvas, panels = new_figure(width=5.5, panel_height=3.2)
     axes = panels[0, 0]
@@ -43,15 +42,9 @@ def figure_2_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks "
-        "stand still, but "
-        "narrow bumps in reach still cross the decision boundary.",
+        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks stand still, "
+        "but narrow bumps in reach still cross the decision boundary.",
     )
-
-
-def smooth_loss(position: np.ndarray) -> np.ndarray:
-    """Return the plain loss of the drawing: a slope from the image upwards."""
-    return 0.25 + 0.25 * (1 + position) ** 2 + 0.3 * position
 
 
 def masked_loss(position: np.ndarray) -> np.ndarray:
@@ -64,69 +57,58 @@ def masked_loss(position: np.ndarray) -> np.ndarray:
 
 def figure_2_2(inputs: ArtefactInputs) -> Figure:
     """Figure 2.2: the loss of an R-FGSM model over the whole radius and close to the image."""
-    result = inputs.evaluations["locus-linf-4-surface"]
-    row = _roughest(result, "surface")
-    panels = [("whole radius", result, "surface", row), ("zoom", result, "surface-zoom", row)]
+    views = dict(inputs.results.groups("view"))
+    image = _roughest(views["whole radius"])
     return _surfaces(
-        panels,
-        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and "
-        "close to the "
-        "image, where a gradient is measured. Axes: length along the sign of the gradient and along random "
-        "signs.",
+        [(view, found, image) for view, found in views.items()],
+        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and close to "
+        "the image, where a gradient is measured. Axes: length along the sign of the gradient and along random signs.",
         shared=False,
     )
 
 
 def figure_2_3(inputs: ArtefactInputs) -> Figure:
     """Figure 2.3: loss surfaces of a natural, an R-FGSM and a PGD model side by side."""
-    names = {"natural-examples": "natural", "locus-linf-4-surface": "R-FGSM", "madry-linf-8-surface": "PGD"}
-    panels = [
-        (label, inputs.evaluations[name], "surface", _roughest(inputs.evaluations[name], "surface"))
-        for name, label in names.items()
-    ]
+    views = inputs.results.where(view="whole radius")
+    chosen = {name: views.where(shown=name) for name in ("natural", "R-FGSM", "PGD")}
     return _surfaces(
-        panels,
-        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, "
-        "with R-FGSM, and "
-        "with PGD. Catastrophic overfitting would show as a ridge between the image and the edge along the "
+        [(name, found, _roughest(found)) for name, found in chosen.items()],
+        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, with R-FGSM, "
+        "and with PGD. Catastrophic overfitting would show as a ridge between the image and the edge along the "
         "gradient.",
         shared=True,
     )
 
 
-def surface(result: EvaluationResult, name: str) -> tuple[np.ndarray, np.ndarray]:
+def surface(view: Results) -> tuple[np.ndarray, np.ndarray]:
     """Return the losses ``[images, along the gradient, sideways]`` and the lengths of the grid's steps."""
-    rows = result.rows(name)
-    places = {
-        match[0]: (int(match[1]), int(match[2])) for match in map(_COLUMN.fullmatch, rows.columns) if match
-    }
-    size = max(i for i, _ in places.values()) + 1
-    losses = np.empty((len(rows), size, size))
-    for column, (i, j) in places.items():
-        losses[:, i, j] = rows[column]
-    eps = float(result.specification["procedures"][name]["eps"])
-    return losses, np.linspace(-eps, eps, size)
+    rows, eps, size = view.rows, float(view.settings["eps"]), 2 * int(view.settings["reach"]) + 1
+    losses = [[rows[f"loss_{i}_{j}"] for j in range(size)] for i in range(size)]
+    return np.moveaxis(np.asarray(losses, dtype=float), -1, 0), np.linspace(-eps, eps, size)
 
 
-def _roughest(result: EvaluationResult, name: str) -> int:
+def _roughest(view: Results) -> int:
     """Return the row of the image whose loss varies most."""
-    losses, _ = surface(result, name)
-    return int(np.argmax(np.ptp(losses, axis=(1, 2))))
+    return int(np.argmax(np.ptp(surface(view)[0], axis=(1, 2))))
 
 
-def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str, *, shared: bool) -> Figure:
+def _surfaces(panels: Sequence[tuple[str, Results, int]], caption: str, *, shared: bool) -> Figure:
+    """Draw one surface per panel: its name, what was measured, and the row of the image."""
     canvas = Canvas(figsize=(5.2 * len(panels), 4.8))
     canvas.subplots_adjust(left=0.02, right=0.96, bottom=0.06, top=0.9, wspace=0.12)
-    drawn = [(label, result, row, *surface(result, name)) for label, result, name, row in panels]
-    top = max(float(losses[row].max()) for _, _, row, losses, _ in drawn)
+    drawn = []
+    for name, view, row in panels:
+        losses, lengths = surface(view)
+        drawn.append((name, view, row, losses[row], lengths))
+    top = max(float(losses.max()) for *_, losses, _ in drawn)
     frames = []
-    for position, (label, result, row, losses, lengths) in enumerate(drawn, start=1):
+    for position, (name, view, row, losses, lengths) in enumerate(drawn, start=1):
         axes = canvas.add_subplot(1, len(panels), position, projection="3d")
-        sideways, uphill = np.meshgrid(lengths * 255, lengths * 255)
+        sideways, uphill = np.meshgrid(lengths, lengths)
         axes.plot_surface(
-            uphill,
-            sideways,
-            losses[row],
+            uphill * 255,
+            sideways * 255,
+            losses,
             cmap=SEQUENTIAL,
             edgecolor="0.25",
             linewidth=0.2,
@@ -135,7 +117,7 @@ def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str
             vmin=0 if shared else None,
             vmax=top if shared else None,
         )
-        axes.set_title(label)
+        axes.set_title(name)
         axes.set_xlabel("gradient signs [1/255]")
         axes.set_ylabel("random signs [1/255]")
         axes.set_zlabel("loss [nats]")
@@ -145,12 +127,12 @@ def _surfaces(panels: list[tuple[str, EvaluationResult, str, int]], caption: str
         frames.append(
             pd.DataFrame(
                 {
-                    "panel": label,
-                    "model": result.specification["model"],
-                    "index": int(result.frame["index"].iloc[row]),
-                    "gradient_signs": uphill.ravel() / 255,
-                    "random_signs": sideways.ravel() / 255,
-                    "loss": losses[row].ravel(),
+                    "panel": name,
+                    "model": view.label("model"),
+                    "index": int(view.rows["index"].iloc[row]),
+                    "gradient_signs": uphill.ravel(),
+                    "random_signs": sideways.ravel(),
+                    "loss": losses.ravel(),
                 }
             )
         )

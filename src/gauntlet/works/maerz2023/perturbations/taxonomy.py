@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.attacks.fixed_budget.named_instances import NAMED_INSTANCES
 from gauntlet.reporting.artefacts import Table
-from gauntlet.reporting.inputs import ArtefactInputs
 
 # Dimension, its possible values, and those that gradient attacks (G) and BOBYQA (B) take.
 THREATS = (
