@@ -18,7 +18,7 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 ROWS = "rows"
 """The key of a ``foreach`` whose entries are mappings, each binding several variables."""
 
-_MOST_COLUMNS = 99
+_MOST_COLUMNS = 2
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 

@@ -19,10 +19,6 @@ RESERVED_LABELS = frozenset({"evaluation", "procedure", "index", "label", "targe
 """Columns of every table of results, which no label may hide."""
 
 
-NOT_MOVED = {"black_box"}
-"""Transitional: chapters whose foreach rows have not been rewritten for labels yet."""
-
-
 def check_references(catalogue: Catalogue, work: Work) -> None:
     """Check the references of a work: models, data sets, evaluations, published numbers, functions, labels.
 
@@ -33,8 +29,7 @@ def check_references(catalogue: Catalogue, work: Work) -> None:
         file = work.file_of(chapter)
         for name in content.evaluations:
             _check_evaluation(catalogue, work, name, file)
-            if chapter not in NOT_MOVED:
-                _check_labels_of(catalogue, work, name, file)
+            _check_labels_of(catalogue, work, name, file)
         for name in content.artefacts:
             if not name.startswith(("table-", "figure-")):
                 raise ConfigurationError(

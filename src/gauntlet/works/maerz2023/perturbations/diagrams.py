@@ -44,8 +44,7 @@ def figure_1_4(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "A 3x3 kernel, moved over an image, answers to edges: the elementary operation of a convolutional "
-        "layer.",
+        "A 3x3 kernel, moved over an image, answers to edges: the elementary operation of a convolutional layer.",
     )
 
 
@@ -80,8 +79,8 @@ def figure_1_5(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Clean training, adversarial training and smoothing as special cases of one distributionally "
-        "robust problem, and what is solved in their place.",
+        "Clean training, adversarial training and smoothing as special cases of one distributionally robust "
+        "problem, and what is solved in their place.",
     )
 
 
@@ -134,8 +133,7 @@ def figure_2_4(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Block lifting: the solver sees one variable per block and channel; all pixels of a block move "
-        "together.",
+        "Block lifting: the solver sees one variable per block and channel; all pixels of a block move together.",
     )
 
 
@@ -165,9 +163,8 @@ def figure_2_5(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        "Hierarchical lifting on a 32×32 image with three channels: every block (dark) has three siblings "
-        "(light) and four "
-        "children on the next level, so that the number of variables quadruples.",
+        "Hierarchical lifting on a 32×32 image with three channels: every block (dark) has three siblings (light) "
+        "and four children on the next level, so that the number of variables quadruples.",
     )
 
 

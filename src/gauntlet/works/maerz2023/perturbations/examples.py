@@ -126,8 +126,8 @@ def figure_4_8(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        f"One image of {inputs.results.label('dataset')} attacked in three norms with balls of equal volume; below, "
-        "the magnified differences and their size.",
+        f"One image of {inputs.results.label('dataset')} attacked in three norms with balls of equal volume; "
+        "below, the magnified differences and their size.",
     )
 
 

@@ -84,8 +84,8 @@ def figure_4_4(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        f"Share of images whose true class is among the {k} most likely after an attack with S steps whose lengths are "
-        f"constant or decay; {images_text(natural)}. Right: the author's released numbers.",
+        f"Share of images whose true class is among the {k} most likely after an attack with S steps whose lengths "
+        f"are constant or decay; {images_text(natural)}. Right: the author's released numbers.",
         notes=()
         if k == 5
         else (f"Of ten classes the {k} most likely take the place of the 5 most likely of a thousand.",),
@@ -149,8 +149,8 @@ def figure_4_7(inputs: ArtefactInputs) -> Figure:
         canvas,
         pd.concat(frames, ignore_index=True),
         "Histograms of the cross-entropy loss of the models trained against PGD (left linf, right l2), randomized "
-        f"steps; left {images_text(models['linf'])}, right {images_text(models['l2'])}. The ranges differ from panel "
-        "to panel.",
+        f"steps; left {images_text(models['linf'])}, right {images_text(models['l2'])}. The ranges differ from "
+        "panel to panel.",
     )
 
 

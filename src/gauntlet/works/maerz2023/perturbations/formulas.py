@@ -81,13 +81,11 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        f"Isolines of phi(r, u) = ((r - u)² + tau u) / 2 for tau = {TAU}. At r = 0 the maximizer is u = 1; "
-        "the gradient at the "
-        f"nearly as good u = -1 points the other way.",
+        f"Isolines of phi(r, u) = ((r - u)² + tau u) / 2 for tau = {TAU}. At r = 0 the maximizer is u = 1; the "
+        "gradient at the nearly as good u = -1 points the other way.",
         notes=(
-            f"Drawn are the gradients that the work prints, (∓1, ±1 + tau); the derivative in u is u - r + "
-            "tau/2, so that "
-            f"the angle is {danskin_angle(TAU):.2f} degrees where the printed formula gives "
+            "Drawn are the gradients that the work prints, (∓1, ±1 + tau); the derivative in u is u - r + tau/2, "
+            f"so that the angle is {danskin_angle(TAU):.2f} degrees where the printed formula gives "
             f"{danskin_angle(2 * TAU):.2f}.",
         ),
     )
@@ -129,8 +127,8 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Factor T by which a radius is multiplied on its way from one norm to another, so that the balls "
-        "have equal volume.",
+        "Factor T by which a radius is multiplied on its way from one norm to another, so that the balls have "
+        "equal volume.",
     )
 
 
@@ -180,8 +178,8 @@ def figure_4_3(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        "Spheres in the plane: radius 1, and the radii that stand for the linf ball of radius 1 (grey) by "
-        "equal volume and by containment.",
+        "Spheres in the plane: radius 1, and the radii that stand for the linf ball of radius 1 (grey) by equal "
+        "volume and by containment.",
     )
 
 

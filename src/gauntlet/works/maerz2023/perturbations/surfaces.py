@@ -42,8 +42,8 @@ def figure_2_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         frame,
-        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks stand still, "
-        "but narrow bumps in reach still cross the decision boundary.",
+        "Gradient masking (drawing): the masked loss is flat around the image, so that gradient attacks stand "
+        "still, but narrow bumps in reach still cross the decision boundary.",
     )
 
 
@@ -61,8 +61,9 @@ def figure_2_2(inputs: ArtefactInputs) -> Figure:
     image = _roughest(views["whole radius"])
     return _surfaces(
         [(view, found, image) for view, found in views.items()],
-        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and close to "
-        "the image, where a gradient is measured. Axes: length along the sign of the gradient and along random signs.",
+        "Loss surface of the model trained with R-FGSM around one image, over the radius of the attack and close "
+        "to the image, where a gradient is measured. Axes: length along the sign of the gradient and along random "
+        "signs.",
         shared=False,
     )
 
@@ -73,9 +74,9 @@ def figure_2_3(inputs: ArtefactInputs) -> Figure:
     chosen = {name: views.where(shown=name) for name in ("natural", "R-FGSM", "PGD")}
     return _surfaces(
         [(name, found, _roughest(found)) for name, found in chosen.items()],
-        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, with R-FGSM, "
-        "and with PGD. Catastrophic overfitting would show as a ridge between the image and the edge along the "
-        "gradient.",
+        "Loss surfaces of three models, each around the image whose loss varies most: trained naturally, with "
+        "R-FGSM, and with PGD. Catastrophic overfitting would show as a ridge between the image and the edge "
+        "along the gradient.",
         shared=True,
     )
 

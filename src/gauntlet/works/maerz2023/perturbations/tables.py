@@ -53,8 +53,8 @@ def table_4_1(inputs: ArtefactInputs) -> Table:
         )
     return Table(
         pd.DataFrame(rows),
-        "Images attacked per defence and radius, for each pair of step decay and randomization. Images that the model "
-        "misclassifies when clean are passed over and counted.",
+        "Images attacked per defence and radius, for each pair of step decay and randomization. Images that the "
+        "model misclassifies when clean are passed over and counted.",
         decimals={"eps": 5, "images": 0, "passed_over": 0, "published_images": 0},
     )
 
@@ -79,8 +79,8 @@ def table_4_2(inputs: ArtefactInputs) -> Table:
         pd.DataFrame(rows),
         "Training radius of the attacked models, per attack radius.",
         notes=(
-            "The work prints 2.5/255 and 5/255 for R-FGSM; these are the lengths of the training step, the radii that "
-            "the perturbation is clipped to are 2/255 and 4/255.",
+            "The work prints 2.5/255 and 5/255 for R-FGSM; these are the lengths of the training step, the radii "
+            "that the perturbation is clipped to are 2/255 and 4/255.",
         ),
         decimals=dict.fromkeys(("attack_eps", "training_eps", "published_training_eps"), 5),
     )
@@ -139,12 +139,12 @@ def _accuracies(inputs: ArtefactInputs, balls: Sequence[str], rule: str) -> Tabl
     frame = pd.DataFrame(rows)
     return Table(
         frame,
-        f"Mean accuracy in % of the natural model over seven perturbations (uniform, boundary and 1 to 16 gradient "
+        "Mean accuracy in % of the natural model over seven perturbations (uniform, boundary and 1 to 16 gradient "
         f"steps), radii converted to {rule}; {images_text(natural)}. In brackets the published numbers (ImageNet).",
         notes=(
-            "Uniform and boundary noise hardly change the accuracy, so that a model which every gradient attack fools "
-            "still shows 28.6 %. The csv has the mean over gradient attacks alone, our run of the released code's "
-            "variant, and 95 % bootstrap intervals over images.",
+            "Uniform and boundary noise hardly change the accuracy, so that a model which every gradient attack "
+            "fools still shows 28.6 %. The csv has the mean over gradient attacks alone, our run of the released "
+            "code's variant, and 95 % bootstrap intervals over images.",
         ),
         layout=side_by_side(frame, rows=["metric", "decay", "randomised"], columns=["radius"]),
     )
@@ -170,8 +170,8 @@ def table_4_6(inputs: ArtefactInputs) -> Table:
     return _quantiles(
         inputs,
         cells,
-        "Quantiles of the distortion (norm of the whole perturbation, pixel scale) caused by attacks of equal volume "
-        "on the natural model",
+        "Quantiles of the distortion (norm of the whole perturbation, pixel scale) caused by attacks of equal "
+        "volume on the natural model",
         "Pool as in Table 4.5.",
         decimals=4,
     )
@@ -216,8 +216,8 @@ def _quantiles(
         notes=(
             "In the csv: with_noise adds uniform and boundary noise to the pool, as the printed caption says; "
             "last_scheme pools the geometric deterministic scheme alone, which is what the released script keeps; "
-            "released_variant is our run of the released code's variant; ci_low and ci_high bound a 95 % bootstrap "
-            "interval over images.",
+            "released_variant is our run of the released code's variant; ci_low and ci_high bound a 95 % "
+            "bootstrap interval over images.",
         ),
         layout=side_by_side(frame, rows=["radius", "measured"], columns=["quantile"], decimals=decimals),
     )

@@ -82,12 +82,10 @@ def table_2_1(inputs: ArtefactInputs) -> Table:
     ]
     return Table(
         pd.DataFrame(rows),
-        "Attacks of the literature as instances of the template of Algorithm 1. References are numbers of "
-        "the work's "
-        "bibliography.",
+        "Attacks of the literature as instances of the template of Algorithm 1. References are numbers of the "
+        "work's bibliography.",
         notes=(
-            "The table prints no target for the two R-FGSM attacks that have one by their names. Reference "
-            "95 itself uses a "
-            "step of 1.25 eps with clipping.",
+            "The table prints no target for the two R-FGSM attacks that have one by their names. Reference 95 "
+            "itself uses a step of 1.25 eps with clipping.",
         ),
     )
