@@ -5,7 +5,7 @@ Norms are given by their p: 1, 2, ``math.inf``, or any other p >= 1.
 
 from __future__ import annotations
 
-from math import e, exp, inf, isinf, lgamma, log, pi
+from math import exp, inf, isinf, lgamma, log
 
 
 def log_ball_volume(dimension: int, p: float, radius: float = 1.0) -> float:
@@ -25,21 +25,6 @@ def lambda_factor(dimension: int, p: float) -> float:
     Source: equations 4.1 (p = 1) and 4.2 (p = 2), before Stirling's approximation.
     """
     return exp((log_ball_volume(dimension, inf) - log_ball_volume(dimension, p)) / dimension)
-
-
-def stirling_lambda_factor(dimension: int, p: float) -> float:
-    """Approximate ``lambda_factor`` for p = 1 or 2 by Stirling's formula.
-
-    Source: right-hand sides of equations 4.1 and 4.2.
-
-    Raises:
-        ValueError: another p.
-    """
-    if p == 1:
-        return dimension / e * (2 * pi * dimension) ** (1 / (2 * dimension))
-    if p == 2:
-        return (2 * dimension / (e * pi)) ** 0.5 * (pi * dimension) ** (1 / (2 * dimension))
-    raise ValueError(f"Stirling's approximation is stated for p = 1 and 2 only, not {p}")
 
 
 def equal_volume_factor(dimension: int, p_from: float, p_to: float) -> float:
