@@ -47,6 +47,13 @@ class EvaluationTable:
         }
 
     @cached_property
+    def samples(self) -> dict[str, pd.MultiIndex]:
+        """The samples of each procedure in their order, as an index."""
+        return {
+            name: pd.MultiIndex.from_frame(rows[list(SAMPLE)]) for name, rows in self.by_procedure.items()
+        }
+
+    @cached_property
     def manifest(self) -> dict[str, Any]:
         """Provenance: specification, seed, versions, device, times; ``selection`` says what was skipped."""
         return json.loads(pq.read_schema(self.path).metadata[b"gauntlet"])
@@ -113,6 +120,11 @@ class Results:
         for key, rows in kept.groupby(list(labels), sort=False):
             yield (key[0] if len(labels) == 1 else key), Results(rows, self.tables)
 
+    def each(self) -> Iterator[Results]:
+        """Yield the selected procedures one by one."""
+        for position in range(len(self.procedures)):
+            yield Results(self.procedures.iloc[[position]], self.tables)
+
     def label(self, name: str) -> Any:
         """Return the one value that a label has in all selected procedures.
 
@@ -167,8 +179,8 @@ class Results:
         A column that is empty for all samples (queries to a success that never came) is not stored.
         """
         rows = self.rows
-        values = rows[name] if name in rows else pd.Series(np.nan, index=rows.index, name=name)
-        return values.set_axis(pd.MultiIndex.from_frame(rows[list(SAMPLE)]))
+        values = rows[name].to_numpy() if name in rows else np.full(len(rows), np.nan)
+        return pd.Series(values, index=self._samples, name=name)
 
     def by_sample(self, name: str, *labels: str) -> pd.DataFrame:
         """Return a column with a row per sample and a column per combination of labels (per procedure if none).
@@ -185,7 +197,7 @@ class Results:
         """Whether the clean image is classified correctly, by sample, for procedures that share their samples."""
         evaluation, procedure = self._pairs()[0]
         rows = self.tables[evaluation].by_procedure[procedure]
-        return rows["correct"].astype(bool).set_axis(pd.MultiIndex.from_frame(rows[list(SAMPLE)]))
+        return pd.Series(rows["correct"].to_numpy(dtype=bool), index=self._samples, name="correct")
 
     # --- what was run ---------------------------------------------------------------------------------------
 
@@ -221,6 +233,12 @@ class Results:
             raise LookupError(f"the setting {name} is not one in {self.described()}: {values}")
         return values[0]
 
+    @property
+    def _samples(self) -> pd.MultiIndex:
+        """The samples of the first selected procedure."""
+        evaluation, procedure = self._pairs()[0]
+        return self.tables[evaluation].samples[procedure]
+
     def _pairs(self) -> list[tuple[str, str]]:
         """Evaluation and name of each selected procedure."""
         return list(zip(self.procedures["evaluation"], self.procedures["procedure"], strict=True))
@@ -244,4 +262,5 @@ def load_results(evaluations: Mapping[str, Mapping[str, Any]]) -> Results:
         for procedure, labels in entry["procedures"].items()
     ]
     tables = {name: EvaluationTable(Path(entry["file"])) for name, entry in evaluations.items()}
-    return Results(pd.DataFrame(records), tables)
+    # Plain objects: label columns are short, mixed in type and selected from again and again.
+    return Results(pd.DataFrame(records, dtype=object), tables)

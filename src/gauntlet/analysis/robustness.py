@@ -34,7 +34,7 @@ def radii(results: Results) -> list[float]:
 def answers_for(results: Results, radius: float) -> Results:
     """Return the procedures of one attack that tell which images withstand it at a radius; maybe none."""
     minimizes = results.procedures["radius"].isna() | results.procedures["family"].isin(ANY_RADIUS)
-    at_radius = np.isclose(results.procedures["radius"].fillna(np.nan).astype(float), radius, rtol=1e-9)
+    at_radius = np.isclose(results.procedures["radius"].astype(float), radius, rtol=1e-9)
     return Results(results.procedures[minimizes.to_numpy() | at_radius], results.tables)
 
 
@@ -61,7 +61,7 @@ def strongest_at(
         raise LookupError(f"no attack of {results.described()} was run at the radius {radius:g}")
     found = [
         (procedure, procedure.correct & ~_broken(procedure, radius, restarts))
-        for _, procedure in answering.groups("evaluation", "procedure")
+        for procedure in answering.each()
     ]
     return min(found, key=lambda each: each[1].sum())
 
