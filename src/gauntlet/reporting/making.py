@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
+from gauntlet.analysis.inputs import load_inputs
 from gauntlet.analysis.verdicts import Verdict, not_testable
 from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.reporting.artefacts import Figure, Table
@@ -51,15 +51,6 @@ def find_function(work: str, chapter: str, name: str) -> Callable[..., Any]:
     return getattr(found, function)
 
 
-def _inputs(function: Callable[..., Any], spec: Mapping[str, Any]) -> ArtefactInputs:
-    # Transitional: functions that have not moved to labels yet.
-    from gauntlet.reporting import inputs as legacy
-
-    if function.__globals__.get("ArtefactInputs") is legacy.ArtefactInputs:
-        return legacy.load_inputs(spec)  # type: ignore[return-value]
-    return load_inputs(spec)
-
-
 def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) -> None:
     """Make one table or figure and write its files.
 
@@ -75,7 +66,7 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
     import gauntlet.reporting.style  # noqa: F401
 
     function = find_function(spec["work"], spec["chapter"], spec["make"])
-    inputs = _inputs(function, spec)
+    inputs = load_inputs(spec)
     try:
         artefact = function(inputs)
     except Exception as error:
@@ -85,7 +76,7 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
         raise TypeError(
             f"{spec['work']}: {spec['name']} is a {spec['kind']}, but {spec['make']} returned a {returned}"
         )
-    provenance = provenance_of(load_inputs(spec))
+    provenance = provenance_of(inputs)
     if isinstance(artefact, Table):
         write_table(artefact, provenance, outputs)
     else:
@@ -140,7 +131,7 @@ def _verdict(claim: Mapping[str, Any], check: Callable[..., Any]) -> Verdict:
     if claim.get("missing"):
         return not_testable(claim["missing"])
     try:
-        verdict = check(_inputs(check, claim))
+        verdict = check(load_inputs(claim))
     except Exception as error:
         raise RuntimeError(
             f"claim {claim['name']} of {claim['work']} could not be checked: {error}"

@@ -111,30 +111,6 @@ def draw_histograms(
     return pd.concat(bars, ignore_index=True)
 
 
-def draw_bars(
-    axes: Axes,
-    frame: pd.DataFrame,
-    *,
-    group: str,
-    series: str,
-    y: str,
-    low: str | None = None,
-    high: str | None = None,
-) -> None:
-    """Draw grouped bars with error bars where given; groups and series in the order of their first row."""
-    groups, names = list(frame[group].unique()), list(frame[series].unique())
-    width = 0.8 / len(names)
-    for number, name in enumerate(names):
-        rows = frame[frame[series] == name].set_index(group).reindex(groups)
-        where = np.arange(len(groups)) - 0.4 + width * (number + 0.5)
-        axes.bar(where, rows[y], width=width * 0.94, label=str(name), **bar_look(number))
-        if low and high:
-            reach = np.abs(np.vstack([rows[y] - rows[low], rows[high] - rows[y]]))
-            axes.errorbar(where, rows[y], yerr=reach, fmt="none", ecolor="0.15", elinewidth=0.8, capsize=1.8)
-    axes.set_xticks(np.arange(len(groups)), [str(name) for name in groups])
-    axes.grid(axis="x", visible=False)
-
-
 def draw_heatmap(
     axes: Axes,
     frame: pd.DataFrame,

@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
 
 from gauntlet.reporting.panels import (
-    draw_bars,
     draw_cdf,
     draw_difference,
     draw_heatmap,
@@ -128,20 +127,6 @@ def test_lines_follow_the_rows_of_their_series_in_order() -> None:
     assert (first.get_label(), list(first.get_xdata()), list(first.get_ydata())) == ("a", [1, 2], [1.0, 4.0])
     assert second.get_label() == "b"
     assert len(panels[0, 0].collections) == 2
-
-
-def test_grouped_bars_leave_a_gap_where_a_series_has_no_value() -> None:
-    _, panels = new_figure()
-    frame = pd.DataFrame({"g": ["one", "two", "one"], "s": ["a", "a", "b"], "y": [1.0, 2.0, 3.0]})
-    draw_bars(panels[0, 0], frame.assign(l=0.5, h=3.5), group="g", series="s", y="y", low="l", high="h")
-    heights = [
-        [bar.get_height() for bar in series]
-        for series in panels[0, 0].containers
-        if isinstance(series, BarContainer)
-    ]
-    assert heights[0] == [1.0, 2.0]
-    assert heights[1][0] == 3.0
-    assert np.isnan(heights[1][1])
 
 
 @pytest.mark.parametrize(("shape", "shown"), [((3, 4, 5), (4, 5, 3)), ((1, 4, 5), (4, 5)), ((4, 5), (4, 5))])
