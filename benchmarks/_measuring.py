@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, a clock, and a network that remembers the passes it was asked for."""
+"""Common parts of the benchmarks: options, a clock, and a network that remembers the passes it was asked for."""
 
 from __future__ import annotations
 

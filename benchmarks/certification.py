@@ -1,4 +1,4 @@
-"""What certification costs beyond the forward passes that it makes.
+"""Cost of certification beyond the forward passes that it makes.
 
     python benchmarks/certification.py [--device cuda] [--threads 1] [--images 10] [--draws 1000] [--repeats 5]
 

@@ -1,4 +1,4 @@
-"""What black-box attacks cost beyond the forward passes of their queries, and what lock-step gains.
+"""Cost of black-box attacks beyond the forward passes of their queries, and the gain of lock-step.
 
     python benchmarks/query_attacks.py [--network small] [--device cuda] [--threads 1] [--images 64] [--budget 300]
 

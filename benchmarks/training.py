@@ -1,4 +1,4 @@
-"""What training costs beyond its forward and backward passes, and how many images per second networks take.
+"""Cost of training beyond its forward and backward passes, and images per second by network.
 
     python benchmarks/training.py [--device cuda] [--threads 1] [--repeats 5] [--images 1024] [--batch 128]
 

@@ -233,7 +233,7 @@ class Defence(ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands.
+    """Progress of a training.
 
     Attributes:
         epoch: number of finished epochs (0 in the first).

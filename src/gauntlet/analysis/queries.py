@@ -1,4 +1,4 @@
-"""What query attacks cost: queries to the first success, and success rates after so many of them."""
+"""Cost of query attacks: queries to the first success, and success rates after so many of them."""
 
 from __future__ import annotations
 

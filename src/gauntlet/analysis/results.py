@@ -215,7 +215,7 @@ class Results:
 
     @property
     def seconds(self) -> float:
-        """How long the one selected procedure computed, over all of its samples."""
+        """Computing time of the one selected procedure, over all of its samples."""
         return float(self.table.manifest["procedure_seconds"][self.label("procedure")])
 
     def setting(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which images withstand an attack at a radius: one definition for all works.
+"""Images that withstand an attack at a radius: one definition for all works.
 
 An image withstands an attack if the network is right on it unperturbed and the attack found nothing within the
 radius. What that means depends on the attack's family:

@@ -14,7 +14,7 @@ DECISIONS: tuple[Decision, ...] = get_args(Decision)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the evidence says of one claim.
+    """Verdict on one claim.
 
     Attributes:
         decision: ``inconclusive`` where the interval or the sample does not decide; ``by construction`` where

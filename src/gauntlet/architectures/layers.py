@@ -1,4 +1,4 @@
-"""What several architectures are made of."""
+"""Layers that several architectures share."""
 
 from __future__ import annotations
 

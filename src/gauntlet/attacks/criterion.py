@@ -1,4 +1,4 @@
-"""Which criterion an attack pursues, which images meet it as they are, and whether those found do."""
+"""Criterion of an attack, the images that meet it as they are, and whether those found do."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ObjectiveLoss = Literal["cross_entropy", "margin"]
 """A loss on logits that falls towards success."""
 
 LossName = Literal["cross_entropy", "softmax_log"]
-"""How -log of the true class's probability is computed.
+"""Formula for -log of the true class's probability.
 
 ``cross_entropy`` takes the log-softmax of the logits in float64: its gradient vanishes neither for images
 that the network is sure of nor for those it has lost. ``softmax_log`` is maerz2023's: a float32 softmax, then

@@ -26,7 +26,7 @@ Level = Annotated[float, Field(gt=0, lt=1)]
 """A failure probability."""
 
 ABSTAINED = -1
-"""What stands in place of a class where the procedure gives none."""
+"""Number in place of a class where the procedure gives none."""
 
 
 @PROCEDURES.register

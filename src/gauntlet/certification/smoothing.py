@@ -24,12 +24,12 @@ NUMBERS_PER_PASS = {"cpu": 200_000, "cuda": 12_000_000}
 """Input numbers per forward pass: on a CPU few enough for its caches, on a GPU enough to keep it busy."""
 
 Mapping = Literal["hard", "soft"]
-"""What a noisy image contributes: ``hard`` one vote for its top class, ``soft`` its softmax probabilities."""
+"""Contribution of a noisy image: ``hard`` one vote for its top class, ``soft`` its softmax probabilities."""
 
 
 @dataclass(frozen=True)
 class Votes:
-    """What the noise draws of each image said.
+    """Votes of the noise draws of each image.
 
     Attributes:
         totals: float64 ``[N, K]``, sum over the draws of the votes (whole numbers) or probabilities.

@@ -13,7 +13,7 @@ SCALES = ("demo", "small", "full")
 """The scales at which the same DAG runs, from minutes to the published size."""
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""What ``foreach`` fills in: a name in braces."""
+"""Placeholder that ``foreach`` fills in: a name in braces."""
 
 ROWS = "rows"
 """The key of a ``foreach`` whose entries are mappings, each binding several variables."""

@@ -50,7 +50,7 @@ class Normalization(Strict):
 
 
 Labels = dict[str, str | float | int | bool]
-"""What an entry is, for tables and claims to select by; it has no influence on what is computed."""
+"""Labels for tables and claims to select by; they have no influence on what is computed."""
 
 
 class ModelEntry(Strict):
@@ -73,7 +73,7 @@ class ModelEntry(Strict):
 
 
 class SamplesEntry(Strict):
-    """Which images of a split an evaluation works on."""
+    """Images of a split that an evaluation works on."""
 
     split: str = "test"
     count: PositiveInt | None = Field(None, description="number of images; all of them if empty")
@@ -137,7 +137,7 @@ class ClaimEntry(Evidence):
 
 
 class Document(Strict):
-    """How the work is cited."""
+    """Citation of the work."""
 
     author: str
     title: str

@@ -29,7 +29,7 @@ has 1.3 million files; the largest file that is read whole, CIFAR-100's training
 
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
-"""What the readers of archives raise for a truncated or altered one."""
+"""Errors that the readers of archives raise for a truncated or altered one."""
 
 
 class Container(Protocol):
@@ -37,7 +37,7 @@ class Container(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Path of the container."""
 
     def names(self, under: str) -> list[str]:
         """Return the names of the regular files below the folder ``under`` (``""``: all), unsorted."""

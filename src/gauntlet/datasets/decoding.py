@@ -1,4 +1,4 @@
-"""From encoded images to uint8 arrays: size, colour, and many at once."""
+"""From encoded images to uint8 arrays: size, color, and many at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decode(content: bytes, name: str, shape: tuple[int, int, int], resize: Resiz
     Args:
         content: the encoded image.
         name: what to call it in messages.
-        shape: channels (1: grey, 3: RGB), height and width that it shall have.
+        shape: channels (1: gray, 3: RGB), height and width that it shall have.
         resize: how to bring it to that size.
 
     Returns:

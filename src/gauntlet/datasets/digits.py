@@ -1,4 +1,4 @@
-"""Real digits that need no download: 5,000 images of MNIST out of a Python package, in grey or in colour."""
+"""Real digits that need no download: 5,000 images of MNIST out of a Python package, in gray or in color."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SPLIT_SEED, _COLOUR_SEED = 2019, 2020
 
 
 def embedded_digits(
-    split: str, variant: Literal["grey", "rgb"]
+    split: str, variant: Literal["gray", "rgb"]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return 4,000 training or 1,000 test images, 400 or 100 of each digit, in a fixed shuffled order.
 
     Returns:
-        images: uint8 ``[N, 1, 28, 28]``, or ``[N, 3, 32, 32]`` for the colour composite.
+        images: uint8 ``[N, 1, 28, 28]``, or ``[N, 3, 32, 32]`` for the color composite.
         labels: int64 ``[N]``.
     """
-    grey, digits = _digits()
+    gray, digits = _digits()
     # RandomState: the one generator of NumPy whose numbers are promised never to change.
     random = np.random.RandomState(_SPLIT_SEED)
     in_test = np.zeros(len(digits), dtype=bool)
@@ -29,7 +29,7 @@ def embedded_digits(
         in_test[random.permutation(np.flatnonzero(digits == digit))[:TEST_PER_CLASS]] = True
     order = random.permutation(len(digits))
     chosen = order[in_test[order] == (split == "test")]
-    images = grey[:, None] if variant == "grey" else colour_composite(grey)
+    images = gray[:, None] if variant == "gray" else color_composite(gray)
     return np.ascontiguousarray(images[chosen]), digits[chosen]
 
 
@@ -42,34 +42,34 @@ def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return pixels.reshape(-1, 28, 28).astype(np.uint8), digits.astype(np.int64)
 
 
-def colour_composite(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Paint each digit in a colour of its own over a coloured, textured background.
+def color_composite(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Paint each digit in a color of its own over a colored, textured background.
 
-    The background runs from one colour to another along a random direction, under a random wave and pixel
-    noise. Colours, directions and waves are drawn per image from a fixed seed and without sight of the class,
-    so that colour says nothing about the digit. In every channel, and apart from the texture, the digit is
+    The background runs from one color to another along a random direction, under a random wave and pixel
+    noise. Colors, directions and waves are drawn per image from a fixed seed and without sight of the class,
+    so that color says nothing about the digit. In every channel, and apart from the texture, the digit is
     lighter than its background.
 
     Args:
-        grey: ``[N, 28, 28]``.
+        gray: ``[N, 28, 28]``.
 
     Returns:
         uint8 ``[N, 3, 32, 32]``: the digit in the centre, two pixels of margin.
     """
     random = np.random.RandomState(_COLOUR_SEED)
-    count, side, block = len(grey), 32, 500
+    count, side, block = len(gray), 32, 500
 
-    def colour(low: float, high: float) -> NDArray[np.float64]:
+    def color(low: float, high: float) -> NDArray[np.float64]:
         return random.uniform(low, high, (count, 3, 1, 1))
 
     def per_image(low: float, high: float) -> NDArray[np.float64]:
         return random.uniform(low, high, (count, 1, 1, 1))
 
-    ink, first, second = colour(0.55, 0.95), colour(0.05, 0.45), colour(0.05, 0.45)
+    ink, first, second = color(0.55, 0.95), color(0.05, 0.45), color(0.05, 0.45)
     direction, wave_direction, phase = (per_image(0, 2 * np.pi) for _ in range(3))
     frequency = per_image(2, 5)
     rows, columns = np.mgrid[0:side, 0:side] / (side - 1) - 0.5
-    coverage = np.pad(grey, ((0, 0), (2, 2), (2, 2)))[:, None]
+    coverage = np.pad(gray, ((0, 0), (2, 2), (2, 2)))[:, None]
     composite = np.empty((count, 3, side, side), dtype=np.uint8)
     # Block by block, as the floats of all images would take a gigabyte.
     for start in range(0, count, block):

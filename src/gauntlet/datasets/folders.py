@@ -1,4 +1,4 @@
-"""Which images a folder or archive holds, in which order, and of which class."""
+"""Images of a folder or archive, their order and their classes."""
 
 from __future__ import annotations
 

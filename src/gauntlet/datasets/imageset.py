@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 IMAGES, LABELS, MANIFEST = "images.npy", "labels.npy", "manifest.json"
 
 Indices = NDArray[np.integer[Any]] | list[int] | slice
-"""Which images of a split."""
+"""Positions of images in a split."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 
 DOWNLOADS = Path("results/downloads")
-"""Where downloaded files are kept unless another folder is given."""
+"""Folder of downloaded files unless another one is given."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Found:
 def availability(
     settings: DatasetSettings, split: str, data_root: str | Path | None = None, cache: str | Path = DOWNLOADS
 ) -> Availability:
-    """Say whether a split can be had here, without opening its files and without the network.
+    """Return whether a split can be had here, without opening its files and without the network.
 
     Raises:
         ConfigurationError: ``data_root`` does not exist, or there is no such split.

@@ -19,7 +19,7 @@ from gauntlet.setting_types import PositiveInt
 SplitName = Literal["train", "test"]
 
 Resize = Literal["stretch", "square"] | PositiveInt | None
-"""How an image of another size is brought to the data set's height and width.
+"""Rule by which an image of another size is brought to the data set's height and width.
 
 ``None``: not at all, the size must agree. ``stretch``: scaled to it, whatever its aspect. ``square``: the
 largest centred square is cut out, then scaled. A number: the shorter side is scaled to that many pixels, then
@@ -38,10 +38,10 @@ class _Strict(BaseModel):
 
 
 class EmbeddedDigits(_Strict):
-    """5,000 MNIST digits that ship inside a Python package, in grey or as a colour composite."""
+    """5,000 MNIST digits that ship inside a Python package, in gray or as a color composite."""
 
     kind: Literal["embedded_digits"]
-    variant: Literal["grey", "rgb"] = "grey"
+    variant: Literal["gray", "rgb"] = "gray"
 
 
 class Idx(_Strict):
@@ -131,7 +131,7 @@ class Download(_Strict):
 
 
 class SplitSettings(_Strict):
-    """Where one split comes from.
+    """Source of one split.
 
     Settings:
         size: number of images of the official split; another number is noted in the manifest.

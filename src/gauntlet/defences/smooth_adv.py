@@ -28,7 +28,7 @@ from gauntlet.defences.noise import (
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius
 
 SMALLEST_RATE = 0.01
-"""Where the cosine schedule of DDN's step length ends; it starts at 1."""
+"""End of the cosine schedule of DDN's step length, which starts at 1."""
 
 LEVELS = 255
 """Steps of an 8-bit image, to which DDN rounds its iterates."""

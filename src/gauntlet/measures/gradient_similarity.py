@@ -1,4 +1,4 @@
-"""How alike the parameter gradients of an image and of its perturbed copies are (maerz2023, Algorithm 5)."""
+"""Similarity of the parameter gradients of an image and of its perturbed copies (maerz2023, Algorithm 5)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run will need before it starts: what is missing, what that blocks, and what the rest costs."""
+"""Plan of a run: its jobs and their cost, missing resources and the artefacts that these block."""

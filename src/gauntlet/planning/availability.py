@@ -1,4 +1,4 @@
-"""Which data sets and checkpoints can be had here, and which artefacts the missing ones block."""
+"""Availability of data sets and checkpoints, and the artefacts that the missing ones block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gauntlet.training.checkpoints import availability as checkpoint_availabilit
 
 @dataclass(frozen=True)
 class Available:
-    """What can be had.
+    """Availability of everything that a catalogue needs.
 
     Attributes:
         catalogue: what is asked for.
@@ -59,7 +59,7 @@ class Available:
         return lacks
 
     def reason(self, work: str, entry: ArtefactEntry | ClaimEntry) -> str | None:
-        """Say why an artefact or a claim's check cannot be made, or None if it can."""
+        """Return why an artefact or a claim's check cannot be made, or None if it can."""
         lacks = self.lacking(work, entry)
         return "; ".join(f"{name} is missing: {why}" for name, why in lacks.items()) or None
 

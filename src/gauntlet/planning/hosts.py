@@ -20,7 +20,7 @@ SECONDS_PATIENCE = 3
 
 
 def reachable(hosts: Iterable[str], *, fresh: bool = False) -> dict[str, bool]:
-    """Say for each host whether it answers HTTPS requests, through a proxy if one is set.
+    """Return for each host whether it answers HTTPS requests, through a proxy if one is set.
 
     Args:
         hosts: host names.

@@ -1,4 +1,4 @@
-"""What a run amounts to: jobs still to do, their cost, what is missing and what that blocks."""
+"""Plan of a run: jobs still to do, their cost, missing resources and what these block."""
 
 from __future__ import annotations
 

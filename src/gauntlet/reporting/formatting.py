@@ -75,7 +75,7 @@ class Grid:
     def spans(self) -> list[list[tuple[str, int]]]:
         """Return each header level as labels with the number of columns that they span.
 
-        Equal neighbours are joined on all levels but the last, as long as the levels above join them too.
+        Equal neighbors are joined on all levels but the last, as long as the levels above join them too.
         """
         levels = []
         for depth, labels in enumerate(self.header):

@@ -1,4 +1,4 @@
-"""What a work's notebook needs to tell its story: artefacts and verdicts as HTML, by name."""
+"""Artefacts and verdicts of a work as HTML, by name, for its notebook."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Narrative:
         return Path(self.reports) / self.scale / self.work
 
     def overview(self) -> Fragment:
-        """Say at which scale this is and how the work fared."""
+        """Return the scale and how the work fared."""
         cards = [load_card(self.folder, name) for name in self.artefacts()]
         verdicts = load_verdicts(self.folder / "claims.csv")
         return Fragment(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 ABSENT = "–"
-"""What stands for an absent value."""
+"""Sign for an absent value."""
 
 SIGNIFICANT = 4
 

@@ -1,4 +1,4 @@
-"""What the index and the works' pages share: reading artefacts and verdicts back, and the templates."""
+"""Common parts of the index and the works' pages: reading artefacts and verdicts back, and the templates."""
 
 from __future__ import annotations
 

@@ -118,23 +118,23 @@ def draw_heatmap(
     decimals: int = 2,
     low: float | None = None,
     high: float | None = None,
-    colours: Colormap = SEQUENTIAL,
+    colors: Colormap = SEQUENTIAL,
 ) -> AxesImage:
-    """Draw a matrix as coloured cells with their numbers, in ink that contrasts with the cell.
+    """Draw a matrix as colored cells with their numbers, in ink that contrasts with the cell.
 
     Args:
         axes: where to draw.
         frame: the matrix; index and columns label the cells. NaN cells stay blank.
         decimals: digits after the point of the numbers.
-        low: value of the first colour; by default the smallest.
-        high: value of the last colour; by default the largest.
-        colours: colour map.
+        low: value of the first color; by default the smallest.
+        high: value of the last color; by default the largest.
+        colors: color map.
 
     Returns:
-        The image, for a colour bar.
+        The image, for a color bar.
     """
     values = frame.to_numpy(dtype=float)
-    image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    image = axes.imshow(values, cmap=colors, vmin=low, vmax=high, aspect="auto")
     size = float(np.clip(52 / max(values.shape), 4, 7.5))
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
@@ -168,7 +168,7 @@ def draw_difference(
 ) -> None:
     """Show a perturbation ``[C, H, W]``, scaled so that ``reach`` (by default its largest entry) is the end.
 
-    Colour images are shown around mid-grey, grey ones in two colours around white.
+    Color images are shown around mid-gray, gray ones in two colors around white.
     """
     signed = np.asarray(difference, dtype=float)
     reach = float(np.abs(signed).max()) if reach is None else reach

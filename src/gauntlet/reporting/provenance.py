@@ -1,4 +1,4 @@
-"""Where an artefact's numbers come from, in one object that every written file states."""
+"""Provenance of an artefact's numbers, in one object that every written file states."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEW_MODELS = 2
 
 @dataclass(frozen=True)
 class Provenance:
-    """What an artefact was made from.
+    """Origin of an artefact's numbers.
 
     Attributes:
         work: the work's name.

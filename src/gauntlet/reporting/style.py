@@ -1,4 +1,4 @@
-"""One look for every figure: readable in grey, safe for colour-blind readers, the same bytes each time.
+"""One look for every figure: readable in gray, safe for color-blind readers, the same bytes each time.
 
 Importing this module sets matplotlib's defaults. Figures are built without pyplot, so that no global state
 leaks from one artefact into the next: start with `new_figure`.
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 COLOURS = ("#30145d", "#762044", "#0e5b90", "#ad5f30", "#5991b9", "#df9934", "#b0c48b", "#d2d295")
-"""From dark to light, also for colour-blind eyes, with hues that alternate between cold and warm."""
+"""From dark to light, also for color-blind eyes, with hues that alternate between cold and warm."""
 
 LINES: tuple[Any, ...] = (
     "-",
@@ -39,7 +39,7 @@ PUBLISHED: dict[str, Any] = {
     "markersize": 5,
     "markeredgewidth": 1.2,
 }
-"""How a published number is marked in a drawing: a grey cross that no series of ours uses."""
+"""Mark of a published number in a drawing: a gray cross that no series of ours uses."""
 
 COLUMN_WIDTH, PAGE_WIDTH = 3.4, 7.0
 """Widths in inches of a narrow and a full-width figure."""
@@ -47,10 +47,10 @@ COLUMN_WIDTH, PAGE_WIDTH = 3.4, 7.0
 SEQUENTIAL = LinearSegmentedColormap.from_list(
     "gauntlet", ["#f6f4ec", "#bcd7cd", "#5aa2ae", "#206a8c", "#1d1f4f"]
 )
-"""Colour map for heatmaps: lightness falls evenly."""
+"""Color map for heatmaps: lightness falls evenly."""
 
 DIVERGING = LinearSegmentedColormap.from_list("gauntlet_diverging", ["#00637a", "#f6f4ec", "#a33b20"])
-"""Colour map for signed values around zero."""
+"""Color map for signed values around zero."""
 
 mpl.rcParams.update(
     {
@@ -128,7 +128,7 @@ def new_figure(
 
 
 def look(number: int) -> dict[str, Any]:
-    """Return colour, line style and marker of the series ``number``; eight more have hollow markers."""
+    """Return color, line style and marker of the series ``number``; eight more have hollow markers."""
     position = number % len(COLOURS)
     found = {"color": COLOURS[position], "linestyle": LINES[position], "marker": MARKERS[position]}
     return found | {"markerfacecolor": "white"} if number // len(COLOURS) % 2 else found
@@ -146,9 +146,9 @@ def bar_look(number: int) -> dict[str, Any]:
     }
 
 
-def lightness(colour: Any) -> float:
-    """Return the CIE lightness L* of a colour that matplotlib knows, 0 for black and 100 for white."""
-    channels = np.asarray(mpl.colors.to_rgb(colour), dtype=float)
+def lightness(color: Any) -> float:
+    """Return the CIE lightness L* of a color that matplotlib knows, 0 for black and 100 for white."""
+    channels = np.asarray(mpl.colors.to_rgb(color), dtype=float)
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ [0.2126, 0.7152, 0.0722])
     return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance

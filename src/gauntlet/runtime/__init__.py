@@ -1,1 +1,1 @@
-"""What every job needs: files written atomically, seeds, devices, manifests, progress."""
+"""Services for every job: files written atomically, seeds, devices, manifests, progress."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Availability:
-    """Where a data set or a checkpoint would come from.
+    """Source of a data set or a checkpoint.
 
     Attributes:
         local: it is on this machine; nothing needs to be downloaded.

@@ -1,4 +1,4 @@
-"""How a job uses its device: GPUs are leased through file locks, so that two jobs never share one unasked."""
+"""Devices of a job: GPUs are leased through file locks, so that two jobs never share one unasked."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ FormatName = Literal[
 
 
 class CheckpointSettings(Strict):
-    """Where a published network comes from: the grammar of a model's ``checkpoint``.
+    """Source of a published network: the grammar of a model's ``checkpoint``.
 
     Settings:
         file: its name, looked for in the folder ``checkpoints`` of the data root before any download.
@@ -54,7 +54,7 @@ class CheckpointSettings(Strict):
 
 
 def availability(settings: CheckpointSettings, data_root: Path | None, downloads: Path) -> Availability:
-    """Say whether a checkpoint can be had, without fetching it.
+    """Return whether a checkpoint can be had, without fetching it.
 
     Args:
         settings: the checkpoint.
@@ -106,7 +106,7 @@ def _fault(file: Path, settings: CheckpointSettings) -> str | None:
 
 
 def _trust(settings: CheckpointSettings, here: Path | None) -> str:
-    """Tell how to name the hash of a checkpoint that has none yet."""
+    """Log how to name the hash of a checkpoint that has none yet."""
     if here is None:
         return (
             f"no SHA-256 is known for {settings.file}: save it from {settings.url or settings.page} "

@@ -29,7 +29,7 @@ from gauntlet.training.history import write_history
 
 @dataclass(frozen=True)
 class CheckpointFormat:
-    """How a publisher names the tensors of a network.
+    """A publisher's names of a network's tensors.
 
     Attributes:
         containers: entries of the file that may hold the tensors; the first that is there does. If none is,

@@ -1,4 +1,4 @@
-"""How a network is trained: the grammar of a model's ``training``."""
+"""Settings of a training: the grammar of a model's ``training``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Augmentation = Annotated[Crop | Flip, Field(discriminator="name")]
 
 
 class TrainingSettings(Strict):
-    """How a network is trained.
+    """Settings of a training.
 
     Settings:
         epochs: passes over the training images.

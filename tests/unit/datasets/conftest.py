@@ -22,7 +22,7 @@ def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 
 @pytest.fixture
 def image() -> Callable[..., bytes]:
-    """Return a function that encodes a one-coloured RGB image."""
+    """Return a function that encodes a one-colored RGB image."""
 
     def make(value: int, size: tuple[int, int] = (4, 4), kind: str = "PNG") -> bytes:
         return encode(np.full((size[1], size[0], 3), value, dtype=np.uint8), kind)

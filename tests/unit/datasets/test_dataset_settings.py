@@ -90,7 +90,7 @@ def with_download(**download) -> dict:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (changed(colour="blue"), "colour"),
+        (changed(color="blue"), "color"),
         (changed(shape=[2, 4, 4]), "shape"),
         (changed(classes=["a", "a"]), "same name"),
         (changed(classes=1), "classes"),

@@ -1,4 +1,4 @@
-"""Decoding: colour, size, and what is refused."""
+"""Decoding: color, size, and what is refused."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def test_a_png_keeps_every_pixel():
     np.testing.assert_array_equal(decoded, pixels.transpose(2, 0, 1))
 
 
-def test_a_grey_image_fills_three_channels_and_a_colour_image_becomes_grey_where_asked():
-    grey = Image.fromarray(np.array([[7, 200]], dtype=np.uint8))
-    np.testing.assert_array_equal(decode(encode(grey), "x", (3, 1, 2), None), [[[7, 200]]] * 3)
+def test_a_gray_image_fills_three_channels_and_a_color_image_becomes_gray_where_asked():
+    gray = Image.fromarray(np.array([[7, 200]], dtype=np.uint8))
+    np.testing.assert_array_equal(decode(encode(gray), "x", (3, 1, 2), None), [[[7, 200]]] * 3)
     red = Image.new("RGB", (1, 1), (255, 0, 0))
     # ITU-R 601 luma of pure red: 0.299 * 255 = 76.
     np.testing.assert_array_equal(decode(encode(red), "x", (1, 1, 1), None), [[[76]]])

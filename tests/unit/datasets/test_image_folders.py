@@ -30,7 +30,7 @@ def prepare(tmp_path):
 
 @pytest.fixture
 def animals(image) -> dict[str, bytes]:
-    """Three classes; the grey value of an image tells it apart."""
+    """Three classes; the gray value of an image tells it apart."""
     return {
         "cat/10.png": image(110),
         "cat/9.png": image(109),
@@ -44,7 +44,7 @@ def animals(image) -> dict[str, bytes]:
 FOLDER = {"kind": "image_folder", "path": "set", "order": "name"}
 
 
-def grey_values(images) -> list[int]:
+def gray_values(images) -> list[int]:
     return images.images[:, 0, 0, 0].tolist()
 
 
@@ -52,7 +52,7 @@ def test_classes_are_the_sorted_folders_and_images_are_ordered_by_number(write_f
     root = write_files({f"set/{name}": content for name, content in animals.items()})
     images = prepare(settings_for(FOLDER, 3), root)
     assert images.classes == ["ant", "cat", "dog"]
-    assert grey_values(images) == [201, 9, 109, 110]
+    assert gray_values(images) == [201, 9, 109, 110]
     assert images.labels.tolist() == [2, 0, 1, 1]
     assert images.manifest["images_per_class"] == {"ant": 1, "cat": 2, "dog": 1}
     assert images.manifest["notes"] == [
@@ -78,7 +78,7 @@ def test_listed_classes_fix_the_labels_and_leave_other_folders_out(write_files, 
     root = write_files({f"set/{name}": content for name, content in animals.items()})
     images = prepare(settings_for(FOLDER, ["dog", "ant"]), root)
     assert images.classes == ["dog", "ant"]
-    assert grey_values(images) == [201, 9]
+    assert gray_values(images) == [201, 9]
     assert images.labels.tolist() == [0, 1]
 
 
@@ -88,7 +88,7 @@ def test_a_shuffled_folder_is_mixed_and_always_the_same(write_files, image, prep
     first, again = prepare(settings, root), prepare(settings, root)
     assert set(first.labels[:20].tolist()) == {0, 1, 2, 3}
     assert first.manifest["images_sha256"] == again.manifest["images_sha256"]
-    assert sorted(grey_values(first)) == sorted(list(range(30)) * 4)
+    assert sorted(gray_values(first)) == sorted(list(range(30)) * 4)
 
 
 def test_a_missing_class_is_named_with_the_classes_there(write_files, animals, prepare):
@@ -136,7 +136,7 @@ def test_a_table_with_a_header_and_numbers_gives_order_and_labels(write_files, i
         }
     )
     images = prepare(settings_for(TABLE, ["00000", "00001", "00002"]), root)
-    assert grey_values(images) == [1, 0]
+    assert gray_values(images) == [1, 0]
     assert images.labels.tolist() == [0, 2]
     assert images.manifest["notes"] == ["1 images that the table does not name left out"]
 
@@ -157,7 +157,7 @@ def test_a_table_without_a_header_and_with_names_gives_labels_of_sorted_names(wr
     images = prepare(settings_for(source, 2), root)
     assert images.classes == ["n01", "n02"]
     assert images.labels.tolist() == [1, 0, 1]
-    assert grey_values(images) == [0, 1, 2]
+    assert gray_values(images) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_flat_imagenet_images_get_the_labels_of_the_kit_by_sorted_wordnet_id(
     assert images.classes == ["n01", "n02", "n03"]
     # Kit numbers 2, 1, 3, 1 are n01, n03, n02, n03.
     assert images.labels.tolist() == [0, 2, 1, 2]
-    np.testing.assert_allclose(grey_values(images), [50, 100, 150, 200], atol=2)
+    np.testing.assert_allclose(gray_values(images), [50, 100, 150, 200], atol=2)
 
 
 def test_imagenet_in_class_folders_needs_no_kit_and_has_the_official_order(write_files, image, prepare):
@@ -229,7 +229,7 @@ def test_imagenet_in_class_folders_needs_no_kit_and_has_the_official_order(write
     root = write_files({f"val/{name}": image(50 * int(name[-6]), kind="JPEG") for name in names})
     images = prepare(settings_for(IMAGENET, 3), root)
     assert images.labels.tolist() == [0, 2, 1]
-    np.testing.assert_allclose(grey_values(images), [50, 100, 150], atol=2)
+    np.testing.assert_allclose(gray_values(images), [50, 100, 150], atol=2)
 
 
 def test_flat_imagenet_images_without_a_kit_cannot_be_had(write_files, image, tmp_path):

@@ -33,26 +33,26 @@ DEUTERANOPIA = [
 ]
 
 
-def as_seen(colour: str, deficiency: list[list[float]]) -> tuple[float, ...]:
-    channels = np.array(to_rgb(colour))
+def as_seen(color: str, deficiency: list[list[float]]) -> tuple[float, ...]:
+    channels = np.array(to_rgb(color))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     seen = np.clip(np.array(deficiency) @ linear, 0, 1)
     return tuple(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055))
 
 
-def test_lightness_of_known_colours() -> None:
+def test_lightness_of_known_colors() -> None:
     assert lightness("black") == 0
     assert lightness("white") == pytest.approx(100)
     assert lightness("#777777") == pytest.approx(50.03, abs=0.01)
 
 
 @pytest.mark.parametrize("deficiency", [np.eye(3).tolist(), PROTANOPIA, DEUTERANOPIA])
-def test_colours_grow_lighter_in_clear_steps_for_every_eye(deficiency: list[list[float]]) -> None:
-    steps = np.diff([lightness(as_seen(colour, deficiency)) for colour in COLOURS])
+def test_colors_grow_lighter_in_clear_steps_for_every_eye(deficiency: list[list[float]]) -> None:
+    steps = np.diff([lightness(as_seen(color, deficiency)) for color in COLOURS])
     assert steps.min() > 4
 
 
-def test_series_differ_in_more_than_colour() -> None:
+def test_series_differ_in_more_than_color() -> None:
     for styles in (LINES, MARKERS, HATCHES):
         assert len(set(styles)) == len(COLOURS)
 
@@ -63,7 +63,7 @@ def test_sixteen_series_look_different() -> None:
     assert look(len(COLOURS)) == look(0) | {"markerfacecolor": "white"}
 
 
-def test_heatmap_colours_grow_darker_throughout() -> None:
+def test_heatmap_colors_grow_darker_throughout() -> None:
     steps = np.diff([lightness(SEQUENTIAL(position)) for position in np.linspace(0, 1, 30)])
     assert (steps < 0).all()
 

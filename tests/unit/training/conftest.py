@@ -9,7 +9,7 @@ from gauntlet.datasets import ImageSet
 
 
 def stripes(count: int, seed: int) -> ImageSet:
-    """Grey images of 8x8, noisy, with bright rows (class 0) or bright columns (class 1)."""
+    """Gray images of 8x8, noisy, with bright rows (class 0) or bright columns (class 1)."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, count)
     pattern = np.zeros((2, 8, 8))

@@ -1,4 +1,4 @@
-"""How maerz2023 reads radii and draws noise: as the document describes it, or as its released code does it.
+"""Conventions of maerz2023 for radii and noise: as the document describes it, or as its released code does it.
 
 The released code attacks normalized images ``(x - mean) / std`` with one radius eps / mean(std) for all
 channels, and its noise deviates from the text. Results depend on both, hence the switches.

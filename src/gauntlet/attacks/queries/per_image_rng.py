@@ -14,7 +14,7 @@ _DRAW = 1 << 28  # words reserved for one draw
 
 
 def _mix(words: Tensor) -> Tensor:
-    """Scramble 64-bit words so that neighbouring inputs give unrelated outputs (SplitMix64's finalizer)."""
+    """Scramble 64-bit words so that neighboring inputs give unrelated outputs (SplitMix64's finalizer)."""
     words = (words ^ ((words >> 30) & 0x3FFFFFFFF)).mul_(_FIRST)
     words ^= (words >> 27) & 0x1FFFFFFFFF
     words *= _SECOND

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gauntlet.attacks.queries.per_image_rng import PerImageRng
 
 WeightOrder = Literal["aligned", "channels_last"]
-"""Which block a contrast weights: its own, or (as in the published code) the one with its number in (row,
+"""Block that a contrast weights: its own, or (as in the published code) the one with its number in (row,
 column, channel) order, although blocks are numbered by (channel, row, column)."""
 
 _NO_CONTRAST = 1e-6
@@ -39,16 +39,14 @@ def block_contrast(images: Tensor, grid: int) -> Tensor:
     """Measure the local contrast of each block, float64 ``[n, C, grid, grid]``.
 
     The image is resized to the grid (bilinear, without smoothing); a block's contrast is the standard
-    deviation of its up to eight neighbours in the same channel. Blocks without contrast get a hundredth of
+    deviation of its up to eight neighbors in the same channel. Blocks without contrast get a hundredth of
     the smallest contrast of their image, so that they too are drawn one day.
     """
     small = F.interpolate(images.double(), size=(grid, grid), mode="bilinear", align_corners=False)
     count, channels = small.shape[:2]
-    neighbours = torch.arange(9, device=images.device) != 4
-    windows = F.unfold(small, 3, padding=1).view(count, channels, 9, grid, grid)[:, :, neighbours]
-    exists = F.unfold(torch.ones_like(small[:1, :1]), 3, padding=1).view(1, 1, 9, grid, grid)[
-        :, :, neighbours
-    ]
+    neighbors = torch.arange(9, device=images.device) != 4
+    windows = F.unfold(small, 3, padding=1).view(count, channels, 9, grid, grid)[:, :, neighbors]
+    exists = F.unfold(torch.ones_like(small[:1, :1]), 3, padding=1).view(1, 1, 9, grid, grid)[:, :, neighbors]
     number = exists.sum(2, keepdim=True).clamp(min=1)
     mean = windows.sum(2, keepdim=True) / number
     contrast = ((windows - mean).square() * exists).sum(2).div(number.squeeze(2)).sqrt()

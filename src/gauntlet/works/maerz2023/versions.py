@@ -24,7 +24,7 @@ NORM_SYMBOLS = {"linf": r"$\ell_\infty$", "l2": r"$\ell_2$", "l1": r"$\ell_1$"}
 
 
 class Scheme(NamedTuple):
-    """How the step lengths decay, and whether a tenth of every step is random (Algorithm 4)."""
+    """Decay of the step lengths, and whether a tenth of every step is random (Algorithm 4)."""
 
     decay: str
     randomized: bool

@@ -17,14 +17,14 @@ STD = (0.229, 0.224, 0.225)
 RELEASED = Conventions(eps_space="released", noise_scale="released", sphere_inf="released", std=STD)
 
 
-def grey(batch):
+def gray(batch):
     """The batch with images in the middle of the box, where nothing is clipped."""
     return replace(batch, images=torch.full_like(batch.images, 0.5))
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_boundary_noise_lies_on_the_sphere_and_uniform_noise_within(norm, cnn, random_batch):
-    batch = grey(random_batch(64))
+    batch = gray(random_batch(64))
     boundary = ReferenceNoise(kind="boundary", norm=norm, eps=0.3).run(cnn, batch)
     torch.testing.assert_close(boundary.columns[norm], torch.full((64,), 0.3), rtol=1e-3, atol=0)
     uniform = ReferenceNoise(kind="uniform", norm=norm, eps=0.3).run(cnn, batch)
@@ -33,7 +33,7 @@ def test_boundary_noise_lies_on_the_sphere_and_uniform_noise_within(norm, cnn, r
 
 
 def test_gaussian_noise_has_half_the_radius_as_deviation(cnn, random_batch):
-    batch = grey(random_batch(64))
+    batch = gray(random_batch(64))
     found = ReferenceNoise(kind="gauss", norm="linf", eps=0.2).run(cnn, batch)
     noise = found.images - batch.images
     assert noise.std().item() == pytest.approx(0.1, rel=0.02)
@@ -48,14 +48,14 @@ def test_gaussian_noise_of_an_l1_radius_leaves_a_random_binary_image(cnn, random
 
 
 def test_document_boundary_of_the_cube_is_its_corners(cnn, random_batch):
-    batch = grey(random_batch())
+    batch = gray(random_batch())
     moved = ReferenceNoise(kind="boundary", norm="linf", eps=0.1).run(cnn, batch).images - batch.images
     torch.testing.assert_close(moved.abs(), torch.full_like(moved, 0.1))
     assert 0.4 < (moved > 0).float().mean() < 0.6
 
 
 def test_released_boundary_of_the_cube_is_a_uniform_darkening(cnn, random_batch):
-    batch = grey(random_batch())
+    batch = gray(random_batch())
     attack = ReferenceNoise(
         kind="boundary", norm="linf", eps=0.1, conventions=Conventions(sphere_inf="released")
     )
@@ -66,7 +66,7 @@ def test_released_boundary_of_the_cube_is_a_uniform_darkening(cnn, random_batch)
 @pytest.mark.parametrize("norm", ["l2", "l1"])
 def test_released_noise_forgets_the_radius(norm, cnn, random_batch):
     """Of l1 and l2 noise the norm in normalized space is 1 (boundary) or less (uniform), whatever eps is."""
-    batch = grey(random_batch(64))
+    batch = gray(random_batch(64))
     for kind in ("boundary", "uniform"):
         attack = ReferenceNoise(kind=kind, norm=norm, eps=500.0, conventions=RELEASED)
         noise = (attack.run(cnn, batch).images - batch.images) / torch.tensor(STD)[:, None, None]
@@ -79,7 +79,7 @@ def test_released_noise_forgets_the_radius(norm, cnn, random_batch):
 
 
 def test_released_uniform_linf_noise_keeps_its_radius_per_channel(cnn, random_batch):
-    batch = grey(random_batch(64))
+    batch = gray(random_batch(64))
     moved = (
         ReferenceNoise(kind="uniform", norm="linf", eps=0.2, conventions=RELEASED).run(cnn, batch).images
         - 0.5

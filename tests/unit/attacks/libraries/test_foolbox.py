@@ -156,7 +156,7 @@ def test_brendel_bethge_starts_from_another_image_where_noise_fools_nobody(batch
             mean = images.flatten(1).mean(1)
             return torch.stack([torch.full_like(mean, 0.9), mean], 1)
 
-    images = torch.stack([torch.full((1, 6, 6), grey) for grey in (0.5, 0.6, 0.95)])
+    images = torch.stack([torch.full((1, 6, 6), gray) for gray in (0.5, 0.6, 0.95)])
     attack = FoolboxAttack(attack="brendel_bethge_linf", settings={"steps": 3, "lr": 0.01})
     with_help = attack.run(Bright(), batch_of(images, torch.tensor([0, 0, 1]))).columns
     assert with_help["success"].tolist() == [True, True, True]

@@ -154,8 +154,8 @@ def test_rounding_moves_every_pixel_to_the_nearer_bound():
     torch.testing.assert_close(rounded.flatten(), torch.tensor([0.5, 0.6, 0.4, 0.0, 1.0]))
 
 
-def test_contrast_is_the_deviation_of_the_neighbours():
-    """Hand-computed on a 3 x 3 grid: the corner has three neighbours, the middle eight."""
+def test_contrast_is_the_deviation_of_the_neighbors():
+    """Hand-computed on a 3 x 3 grid: the corner has three neighbors, the middle eight."""
     values = torch.tensor([[0.1, 0.4, 0.2], [0.3, 0.9, 0.5], [0.6, 0.8, 0.7]], dtype=torch.float64)
     contrast = block_contrast(values.view(1, 1, 3, 3), 3)[0, 0]
     assert contrast[0, 0].item() == pytest.approx(np.std([0.4, 0.3, 0.9]))

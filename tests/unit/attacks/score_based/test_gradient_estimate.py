@@ -102,7 +102,7 @@ def test_numbers_of_an_image_do_not_depend_on_the_others():
 
 
 def test_streams_have_the_moments_of_their_distributions_and_no_correlation():
-    """Over 2^20 numbers: mean, variance and fourth moment; neighbours, draws and images are uncorrelated."""
+    """Over 2^20 numbers: mean, variance and fourth moment; neighbors, draws and images are uncorrelated."""
     indices = torch.arange(16)
     streams = PerImageRng(torch.Generator().manual_seed(0), indices)
     normal = torch.stack([streams.normal(indices, draw, (2**12,)) for draw in range(16)]).double()

@@ -204,7 +204,7 @@ def test_the_released_lists_end_where_the_printed_curves_end(inputs_of: InputsOf
 
 @pytest.fixture
 def split(tmp_path: Path) -> dict[str, Path]:
-    """A prepared split of ten colour images."""
+    """A prepared split of ten color images."""
     folder = tmp_path / "split"
     folder.mkdir()
     np.save(folder / "images.npy", np.zeros((10, 3, 8, 8), dtype=np.uint8))

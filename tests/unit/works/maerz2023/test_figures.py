@@ -18,7 +18,7 @@ from gauntlet.works.maerz2023.versions import histogram, radius_heading
 
 @pytest.fixture
 def split(tmp_path):
-    """A prepared split of 24 colour images of 8x8 pixels of three classes."""
+    """A prepared split of 24 color images of 8x8 pixels of three classes."""
     folder = tmp_path / "split"
     folder.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (24, 3, 8, 8), dtype=np.uint8)

@@ -43,7 +43,7 @@ def _heatmaps(inputs: ArtefactInputs, ball: str) -> Figure:
             (row[1], "angle", " [degrees]", 90, 1, SEQUENTIAL.reversed()),
         ):
             matrix = _matrix(frame[f"median_{kind}"], diagonal=1.0 if kind == "cosine" else 0.0)
-            image = draw_heatmap(axes, matrix, decimals=decimals, low=0, high=highest, colours=colors)
+            image = draw_heatmap(axes, matrix, decimals=decimals, low=0, high=highest, colors=colors)
             axes.set_title(f"{MODEL_NAMES[comparison.label('defence')]}: median {kind}{unit}")
             axes.set(xlabel="perturbation; numbers are gradient steps")
             canvas.colorbar(image, ax=axes, shrink=0.85)

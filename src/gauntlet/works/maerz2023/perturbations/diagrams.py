@@ -13,7 +13,7 @@ from gauntlet.reporting.panels import draw_image
 from gauntlet.reporting.style import SEQUENTIAL, new_figure
 
 EDGES = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], dtype=float)
-"""The 3x3 kernel of Figure 1.4: responds where a pixel differs from its neighbours."""
+"""The 3x3 kernel of Figure 1.4: responds where a pixel differs from its neighbors."""
 
 GRIDS = (2, 4, 8, 16, 32)
 """Blocks per side on each level of the hierarchical lifting (levels 0 to 4 of a 32x32 image)."""
@@ -24,10 +24,10 @@ def figure_1_4(inputs: ArtefactInputs) -> Figure:
     images = _split(inputs)
     # The image with the strongest contrast among the first hundred shows the effect best.
     row = int(np.argmax(images.images[:100].astype(float).std(axis=(1, 2, 3))))
-    grey = images.images[row].mean(axis=0) / 255
-    filtered = convolve(grey, EDGES)
+    gray = images.images[row].mean(axis=0) / 255
+    filtered = convolve(gray, EDGES)
     canvas, panels = new_figure(3, panel_height=2.5)
-    draw_image(panels[0, 0], grey, f"image ({images.classes[images.labels[row]]})")
+    draw_image(panels[0, 0], gray, f"image ({images.classes[images.labels[row]]})")
     kernel = panels[0, 1]
     kernel.imshow(EDGES, cmap="Greys", vmin=-10, vmax=16)
     for (y, x), weight in np.ndenumerate(EDGES):
@@ -37,7 +37,7 @@ def figure_1_4(inputs: ArtefactInputs) -> Figure:
     draw_image(panels[0, 2], np.abs(filtered) / np.abs(filtered).max(), "absolute response")
     frame = pd.DataFrame(
         [
-            {"row": y, "column": x, "grey": grey[y + 1, x + 1], "response": value}
+            {"row": y, "column": x, "grey": gray[y + 1, x + 1], "response": value}
             for (y, x), value in np.ndenumerate(filtered)
         ]
     )
@@ -49,7 +49,7 @@ def figure_1_4(inputs: ArtefactInputs) -> Figure:
 
 
 def convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Return the weighted sum of every full neighbourhood, as a convolutional layer computes it (no flip)."""
+    """Return the weighted sum of every full neighborhood, as a convolutional layer computes it (no flip)."""
     windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
     return np.einsum("yxij,ij->yx", windows, kernel)
 

@@ -178,7 +178,7 @@ def figure_4_3(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         pd.DataFrame(rows),
-        "Spheres in the plane: radius 1, and the radii that stand for the linf ball of radius 1 (grey) by equal "
+        "Spheres in the plane: radius 1, and the radii that stand for the linf ball of radius 1 (gray) by equal "
         "volume and by containment.",
     )
 

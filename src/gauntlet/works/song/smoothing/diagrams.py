@@ -19,7 +19,7 @@ IMAGE = np.array(
     [[0, 0, 1, 1, 0, 0], [0, 1, 2, 2, 1, 0], [1, 2, 3, 3, 2, 1],
      [1, 2, 3, 3, 2, 1], [0, 1, 2, 2, 1, 0], [0, 0, 1, 1, 0, 0]]
 )  # fmt: skip
-"""A small grey image: a blurred spot."""
+"""A small gray image: a blurred spot."""
 
 KERNEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 """Answers to brightness that rises from left to right."""

@@ -173,7 +173,7 @@ def table_two_factors(inputs: ArtefactInputs) -> Table:
 
 
 def table_convergence(inputs: ArtefactInputs) -> Table:
-    """How fast and how far generalized and original consistency get (the numbers behind Figure 5.2)."""
+    """Convergence of generalized and original consistency (the numbers behind Figure 5.2)."""
     rows: list[dict[str, object]] = []
     percent: set[str] = set()
     for found in convergences(inputs):
@@ -194,7 +194,7 @@ def table_convergence(inputs: ArtefactInputs) -> Table:
 
 
 def table_principal_directions(inputs: ArtefactInputs) -> Table:
-    """How many principal directions exceed a fraction of the noise variance, and what they hold."""
+    """Principal directions that exceed a fraction of the noise variance, and what they hold."""
     images, variances = training_variances(inputs)
     rows = []
     for sigma in SIGMAS:
