@@ -25,6 +25,7 @@ from gauntlet.works.matyasko2020.primal_dual.columns import (
     radii_of,
     run_of,
     title,
+    with_rivals,
 )
 
 HARDER = slice(1, None)
@@ -41,16 +42,18 @@ def _lowest(inputs: ArtefactInputs, results: Results, norm: str, name: str, *, f
 
     Columns that are not the work's do not count.
     """
-    columns = [each for each in run_of(columns_of(inputs, norm), results) if each.printed]
+    printed = [each for each in columns_of(inputs, norm) if each.printed]
+    columns = run_of(printed, results)
     ours = [each.name for each in columns].index(name)
     robust = np.stack([_robust(inputs, results, norm, each.name)[:, first:] for each in columns], 2)
     estimate = bootstrap(lambda sample: sample.mean(0), robust)
     leads = int((estimate.value[:, ours] <= estimate.value.min(1) + SAME).sum())
-    return holds(
+    verdict = holds(
         f"{title(results, norm)}: {name} lowest of {len(columns)} columns at {leads} of {len(estimate.value)} radii",
         estimate,
         lambda accuracy: (accuracy[:, ours] <= accuracy.min(1) + SAME).all(),
     )
+    return with_rivals(verdict, printed, results)
 
 
 def robust_ahead(

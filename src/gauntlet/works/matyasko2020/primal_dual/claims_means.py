@@ -24,6 +24,7 @@ from gauntlet.works.matyasko2020.primal_dual.columns import (
     run_of,
     sizes_of,
     title,
+    with_rivals,
 )
 
 TRAINED = ["linf-AT", "l2-AT"]
@@ -45,20 +46,21 @@ def _smallest(inputs: ArtefactInputs, results: Results, norm: str) -> Verdict:
     """Judge whether the primal-dual attack has the smallest mean of all."""
     names = list(_means(inputs, results, norm))
     estimate = _estimate(inputs, results, norm, names)
-    return comparisons.lowest(f"{title(results, norm)}, mean", estimate, names, OURS[norm])
+    verdict = comparisons.lowest(f"{title(results, norm)}, mean", estimate, names, OURS[norm])
+    return with_rivals(verdict, minimizers_of(inputs, norm), results)
 
 
 def _ordered(inputs: ArtefactInputs, results: Results, norm: str, *names: str) -> Verdict:
-    """Judge whether means rise (or stay) in the given order, passing over attacks that were not run."""
+    """Judge whether means rise (or stay) in the given order."""
     present = [name for name in names if name in _means(inputs, results, norm)]
-    absent = sorted(set(names) - set(present))
-    without = f" (without {', '.join(absent)}, not run at this scale)" if absent else ""
     if len(present) < 2:
         return not_testable(
             f"{title(results, norm)}: fewer than two of {', '.join(names)} run at this scale."
         )
     estimate = _estimate(inputs, results, norm, present)
-    return comparisons.ordered(f"{title(results, norm)}{without}, means", estimate, present)
+    verdict = comparisons.ordered(f"{title(results, norm)}, means", estimate, present)
+    ranked = [each for each in minimizers_of(inputs, norm) if each.attack in names]
+    return with_rivals(verdict, ranked, results)
 
 
 def _ratio_at_most(
@@ -155,7 +157,8 @@ def deepfool_is_weakest_on_trained_models(inputs: ArtefactInputs) -> Verdict:
         for norm in ("linf", "l2"):
             names = list(_means(inputs, results, norm))
             estimate = _estimate(inputs, results, norm, names)
-            parts.append(comparisons.highest(f"{title(results, norm)}, mean", estimate, names, "DF"))
+            verdict = comparisons.highest(f"{title(results, norm)}, mean", estimate, names, "DF")
+            parts.append(with_rivals(verdict, minimizers_of(inputs, norm), results))
     return all_of(*parts)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gauntlet.analysis import robustness
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.results import Results
+from gauntlet.analysis.verdicts import Verdict, all_of, not_testable
 
 NORMS = ("linf", "l2", "l1", "l0")
 OURS = {"linf": "PDPGD", "l2": "PDGD", "l1": "PDPGD", "l0": "PDPGD"}
@@ -103,3 +104,11 @@ def left_out(inputs: ArtefactInputs, results: Results) -> tuple[str, ...]:
         each.attack for norm in NORMS for each in minimizers_of(inputs, norm) if not len(each.of(results))
     }
     return (f"Left out at this scale: {', '.join(sorted(absent))}.",) if absent else ()
+
+
+def with_rivals(verdict: Verdict, columns: Sequence[Column], results: Results) -> Verdict:
+    """Return the verdict on a ranking; without one of its rivals it is no ranking and stays open at most."""
+    absent = [each.name for each in columns if not len(each.of(results))]
+    if not absent:
+        return verdict
+    return all_of(verdict, not_testable(f"Without {', '.join(absent)}, not run at this scale."))
