@@ -1,4 +1,4 @@
-"""Evaluations: procedures run on one model, cut into shards, joined into one table."""
+"""Evaluations: procedures run on one model, in one job or cut into shards that are joined afterwards."""
 
 
 def evaluation_of(wildcards):
@@ -9,18 +9,41 @@ def evaluated_model(wildcards):
     return ask(wildcards.scale, "model_files", evaluation_of(wildcards).model)
 
 
-def shards(suffix):
-    """The shards that an evaluation is joined from."""
-    return lambda wildcards: paths.shard_files(
-        wildcards.scale,
-        wildcards.work,
-        wildcards.evaluation,
-        evaluation_of(wildcards).shards,
-        suffix,
+def evaluation_minutes(wildcards):
+    return job_minutes(
+        jobs_at(wildcards.scale).catalogue,
+        work=wildcards.work,
+        evaluation=wildcards.evaluation,
     )
 
 
-rule run_evaluation:
+def chunk_cache(wildcards):
+    return str(paths.chunk_cache(wildcards.scale, wildcards.work, wildcards.evaluation))
+
+
+def shards(suffix):
+    """The shards that an evaluation is joined from; none where one job runs all of it."""
+    return lambda wildcards: (
+        paths.shard_files(
+            wildcards.scale,
+            wildcards.work,
+            wildcards.evaluation,
+            evaluation_of(wildcards).shards,
+            suffix,
+        )
+        if evaluation_of(wildcards).shards > 1
+        else []
+    )
+
+
+def unless_sharded(value, otherwise):
+    """The function of wildcards that is ``value`` for a job that runs the whole evaluation, not for one that joins."""
+    return lambda wildcards: (
+        value(wildcards) if evaluation_of(wildcards).shards == 1 else otherwise
+    )
+
+
+rule run_shard:
     """Run one model's procedures over one shard of its samples. Finished chunks are never computed again."""
     input:
         model=evaluated_model,
@@ -37,35 +60,42 @@ rule run_evaluation:
     resources:
         gpu=gpus_for,
         mem_mb=8000,
-        runtime=lambda wildcards: job_minutes(
-            jobs_at(wildcards.scale).catalogue,
-            work=wildcards.work,
-            evaluation=wildcards.evaluation,
-        ),
+        runtime=evaluation_minutes,
     params:
         spec=specification("evaluation_specification", "work", "evaluation"),
         shards=lambda wildcards: evaluation_of(wildcards).shards,
-        cache=lambda wildcards: str(
-            paths.chunk_cache(wildcards.scale, wildcards.work, wildcards.evaluation)
-        ),
+        cache=chunk_cache,
     message:
         "Evaluating {wildcards.evaluation} of {wildcards.work} (shard {wildcards.shard})"
     script:
         "../scripts/run_evaluation.py"
 
 
-rule merge_shards:
-    """Join the shards of one evaluation."""
+rule run_evaluation:
+    """Run one model's procedures over all of its samples, or join the shards. Finished chunks are never computed again."""
     input:
-        tables=shards("parquet"),
-        images=shards("npz"),
+        model=unless_sharded(evaluated_model, []),
+        images=unless_sharded(files("evaluated_images", "work", "evaluation"), []),
+        training=unless_sharded(files("reference_images", "work", "evaluation"), []),
+        shards=shards("parquet"),
+        shard_images=shards("npz"),
     output:
         table="results/{scale}/evaluations/{work}/{evaluation}.parquet",
         images="results/{scale}/evaluations/{work}/{evaluation}.npz",
     log:
         "logs/{scale}/evaluations/{work}/{evaluation}.log",
-    localrule: True
+    benchmark:
+        "benchmarks/{scale}/evaluations/{work}/{evaluation}.tsv"
+    threads: unless_sharded(cores_for, 1)
+    resources:
+        gpu=unless_sharded(gpus_for, 0),
+        mem_mb=8000,
+        runtime=unless_sharded(evaluation_minutes, 30),
+    params:
+        spec=specification("evaluation_specification", "work", "evaluation"),
+        shards=1,
+        cache=chunk_cache,
     message:
-        "Joining the shards of {wildcards.evaluation} of {wildcards.work}"
+        "Evaluating {wildcards.evaluation} of {wildcards.work}"
     script:
-        "../scripts/merge_shards.py"
+        "../scripts/run_evaluation.py"

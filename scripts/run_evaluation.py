@@ -1,4 +1,4 @@
-"""Run one shard of an evaluation. A Snakemake script: see rules/evaluations.smk."""
+"""Run an evaluation or one shard of it, or join its shards. A Snakemake script: see rules/evaluations.smk."""
 
 import json
 from pathlib import Path
@@ -6,26 +6,33 @@ from pathlib import Path
 from gauntlet.runtime.job import job
 
 with job(snakemake):
-    from gauntlet.datasets import open_split
-    from gauntlet.evaluation.runner import Shard, run_shard
-    from gauntlet.models import load_model
-    from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic
-    from gauntlet.runtime.files import file_sha256
+    if snakemake.input.get("shards"):
+        from gauntlet.evaluation.merging import merge_shards
 
-    weights = Path(snakemake.input.model[0])
-    use_reproducible_arithmetic(snakemake.threads)
-    keep_freed_memory()
-    with leased_device(snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]) as device:
-        run_shard(
-            json.loads(snakemake.params.spec),
-            load_model(weights.parent, device),
-            open_split(Path(snakemake.input.images[0]).parent),
-            weights_sha256=file_sha256(weights),
-            shard=Shard(int(snakemake.wildcards.shard), snakemake.params.shards),
-            cache=Path(snakemake.params.cache),
-            output=Path(snakemake.output.table),
-            device=device,
-            training_images=(
-                open_split(Path(snakemake.input.training[0]).parent) if snakemake.input.training else None
-            ),
-        )
+        merge_shards([Path(table) for table in snakemake.input.shards], Path(snakemake.output.table))
+    else:
+        from gauntlet.datasets import open_split
+        from gauntlet.evaluation.runner import Shard, run_shard
+        from gauntlet.models import load_model
+        from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic
+        from gauntlet.runtime.files import file_sha256
+
+        weights = Path(snakemake.input.model[0])
+        use_reproducible_arithmetic(snakemake.threads)
+        keep_freed_memory()
+        with leased_device(
+            snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]
+        ) as device:
+            run_shard(
+                json.loads(snakemake.params.spec),
+                load_model(weights.parent, device),
+                open_split(Path(snakemake.input.images[0]).parent),
+                weights_sha256=file_sha256(weights),
+                shard=Shard(int(snakemake.wildcards.get("shard", 0)), snakemake.params.shards),
+                cache=Path(snakemake.params.cache),
+                output=Path(snakemake.output.table),
+                device=device,
+                training_images=(
+                    open_split(Path(snakemake.input.training[0]).parent) if snakemake.input.training else None
+                ),
+            )

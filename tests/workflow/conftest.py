@@ -56,8 +56,8 @@ class Workspace:
         return re.findall(r"^Job \d+: (.+)$", self.run("--dry-run", *arguments), re.MULTILINE)
 
     def edit(self, work: str, change: Callable[[dict[str, Any]], object]) -> None:
-        """Change the file of a work."""
-        file = self.folder / "config" / "works" / f"{work}.yaml"
+        """Change the one chapter of a work."""
+        file = self.folder / "config" / "works" / work / "chapter.yaml"
         content = yaml.safe_load(file.read_text())
         change(content)
         file.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -76,10 +76,12 @@ def workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
             (folder / "config" / "works").mkdir(parents=True)
             for file in ("config.yaml", "datasets.yaml"):
                 shutil.copy(ROOT / "config" / file, folder / "config" / file)
-            for work, content in works.items():
-                (folder / "config" / "works" / f"{work}.yaml").write_text(
-                    yaml.safe_dump(content, sort_keys=False)
-                )
+            for work, files in works.items():
+                (folder / "config" / "works" / work).mkdir()
+                for name, content in files.items():
+                    (folder / "config" / "works" / work / f"{name}.yaml").write_text(
+                        yaml.safe_dump(content, sort_keys=False)
+                    )
         return Workspace(folder, started)
 
     yield make

@@ -54,9 +54,9 @@ def test_the_default_target_asks_for_every_file_so_that_a_removed_one_is_made_ag
 
 def test_unknown_targets_are_answered_with_what_there_is(space):
     for target, message in (
-        ("reports/demo/maerz2023/figure-9-9.pdf", "has no artefact named figure-9-9"),
-        ("reports/demo/nobody1999/figure-1-1.pdf", "no work is named nobody1999"),
-        ("results/demo/models/nothing/weights.safetensors", "no work has a model named nothing"),
+        ("reports/demo/maerz2023/figure-9-9.pdf", "unknown artefact of maerz2023"),
+        ("reports/demo/nobody1999/figure-1-1.pdf", "unknown work"),
+        ("results/demo/models/nothing/weights.safetensors", "unknown model"),
     ):
         process = space.start(target)
         printed, _ = process.communicate()

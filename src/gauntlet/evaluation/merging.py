@@ -32,7 +32,6 @@ def merge_shards(shards: Sequence[Path], output: Path) -> None:
         },
         "peak_memory_mb": max(entry["peak_memory_mb"] for entry in manifests),
         "device": ", ".join(sorted({entry["device"] for entry in manifests})),
-        "shards": len(shards),
     }
     order = list(manifest["specification"]["procedures"])
     # A shard has no rows where there are more shards than chunks.

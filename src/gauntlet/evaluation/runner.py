@@ -83,7 +83,7 @@ def run_shard(
             torch.cuda.synchronize(device)
         store.write(name, number, selection, images, outcome, time.perf_counter() - started)
         line(f"{name}, chunk {number + 1}")
-    _write_shard(output, store, selection, chunks, recorder, images)
+    _write_shard(output, store, selection, chunks, recorder, images, shards=shard.of)
 
 
 def _batch(
@@ -137,6 +137,7 @@ def _write_shard(
     chunks: range,
     recorder: Recorder,
     images: ImageSet,
+    shards: int,
 ) -> None:
     by_procedure = {name: store.tables(name, chunks) for name in store.folders}
     table = unify([piece for pieces in by_procedure.values() for piece in pieces])
@@ -148,6 +149,7 @@ def _write_shard(
             name: sum(seconds_of(piece) for piece in pieces) for name, pieces in by_procedure.items()
         },
         dataset=images.manifest.get("source"),
+        shards=shards,
     )
     arrays: dict[str, Any] = store.kept_images(chunks)
     if arrays:
