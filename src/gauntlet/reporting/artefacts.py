@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
+
+if TYPE_CHECKING:  # Tables are made without matplotlib, whose import takes as long as a table.
+    from matplotlib.figure import Figure as Canvas
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,9 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
         TypeError: the function returned another kind than the artefact's name promises.
         RuntimeError: the function failed; the message names the artefact.
     """
-    # Functions of a work draw with matplotlib's defaults, which this import sets.
-    import gauntlet.reporting.style  # noqa: F401
+    if spec["kind"] == "figure":
+        # Functions of a work draw with matplotlib's defaults, which this import sets.
+        import gauntlet.reporting.style  # noqa: F401
 
     function = find_function(spec["work"], spec["chapter"], spec["make"])
     inputs = load_inputs(spec)

@@ -9,13 +9,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
-from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
 
 from gauntlet.analysis.published import agreement
 from gauntlet.reporting.artefacts import Figure, Table
@@ -29,6 +25,10 @@ from gauntlet.reporting.formatting import (
 )
 from gauntlet.reporting.provenance import Provenance
 from gauntlet.runtime.files import atomic_path, write_json, write_text
+
+if TYPE_CHECKING:  # Tables are written without matplotlib, whose import takes as long as a table.
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.text import Text
 
 TABLE_OUTPUTS = ("csv", "md", "tex", "meta")
 FIGURE_OUTPUTS = ("csv", "pdf", "svg", "png", "meta")
@@ -70,6 +70,8 @@ def write_figure(figure: Figure, provenance: Provenance, outputs: Mapping[str, s
         provenance: what it was made from.
         outputs: target files, by ``csv``, ``pdf``, ``svg``, ``png`` and ``meta``.
     """
+    import matplotlib as mpl
+
     _write_csv(figure.frame, provenance, outputs["csv"])
     footer = _add_footer(figure.canvas, provenance.statement())
     # The salt makes the identifiers inside an svg a function of the drawing.
@@ -156,6 +158,8 @@ def _sidecar(kind: str, artefact: Table | Figure, provenance: Provenance) -> dic
 
 def _add_footer(canvas: Canvas, statement: str) -> Text:
     """Add the statement below the drawing; saving with a tight box makes room for it."""
+    from matplotlib.transforms import ScaledTranslation
+
     width = canvas.get_figwidth()
     # A letter of the default font is about half as wide as it is high.
     letters = max(30, int(width * 72 / (_FOOTER_POINTS * 0.55)))
