@@ -1,8 +1,8 @@
-"""Statements about several numbers at once, each decided by a joint bootstrap of all of them.
+"""Comparisons that give verdicts: two numbers over the same images, or several at once by a joint bootstrap.
 
-A statement is supported if it holds in at least 95 % of the resamples and contradicted if in at most 5 %. All
-numbers are resampled together, so that a ranking of many attacks needs no further correction; a claim that something
-happens somewhere does, and gets it.
+A statement about several numbers is supported if it holds in at least 95 % of the resamples and contradicted if in
+at most 5 %. All numbers are resampled together, so that a ranking of many attacks needs no further correction; a claim
+that something happens somewhere does, and gets it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from gauntlet.analysis.bootstrap import Estimate
-from gauntlet.analysis.intervals import LEVEL, Interval, corrected_level
+from gauntlet.analysis.bootstrap import Estimate, bootstrap, paired_difference
+from gauntlet.analysis.intervals import LEVEL, Interval, corrected_level, paired_share_difference
 from gauntlet.analysis.verdicts import Decision, Verdict, above
 
 SAME = 1e-9
 """Numbers closer than this are equal."""
+
+
+def more_often(name: str, first: pd.Series, second: pd.Series, *, points: float = 0.0) -> Verdict:
+    """Decide whether one share exceeds another, over the same images, by more than so many points."""
+    return above(f"{name}, points", paired_share_difference(first, second).scaled(100), points)
+
+
+def more_on_average(name: str, first: pd.Series, second: pd.Series) -> Verdict:
+    """Decide whether one mean exceeds another over the same images."""
+    return above(name, paired_difference(first, second))
+
+
+def ratio_of_means(first: pd.Series, second: pd.Series) -> Estimate:
+    """Return mean(first) / mean(second) over the same images, resampled jointly."""
+    rows = [first.to_numpy(dtype=float), second.to_numpy(dtype=float)]
+    return bootstrap(lambda pair: float(pair[0].mean() / pair[1].mean()), rows)
 
 
 def holds(

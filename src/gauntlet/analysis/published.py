@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,33 @@ def side_by_side(
             [*((*blank, row) for row in rows), *(tuple(map(str, column)) for column in column_order)]
         )
     return pd.DataFrame(records, columns=header)
+
+
+def one_column_per_metric(
+    comparison: pd.DataFrame, *, rows: Sequence[str], metrics: Mapping[str, tuple[str, int]], group: str = ""
+) -> pd.DataFrame:
+    """Return cells ``reproduced (published)``, methods below each other and metrics side by side.
+
+    Args:
+        comparison: what `beside_published` returned, with a column ``metric``.
+        rows: key columns that name the rows.
+        metrics: heading and digits after the point by metric, in order; others are left out.
+        group: column whose values span several metrics; none for a single group.
+    """
+    keys, laid = list(rows), {}
+    for name in comparison[group].unique() if group else [""]:
+        for metric, (heading, digits) in metrics.items():
+            part = comparison[comparison["metric"] == metric]
+            part = part[part[group] == name] if group else part
+            if len(part):
+                column = side_by_side(part, rows=keys, columns=["metric"], decimals=digits)
+                laid[(name, heading)] = column.set_index(keys)[metric]
+    order = comparison[keys].drop_duplicates()
+    cells = pd.concat(list(laid.values()), axis=1, keys=range(len(laid)))
+    grid = order.reset_index(drop=True).join(cells, on=keys).fillna("")
+    names = [*(("", key) for key in keys), *laid]
+    grid.columns = pd.MultiIndex.from_tuples(names) if group else pd.Index([each for _, each in names])
+    return grid
 
 
 def agreement(frame: pd.DataFrame) -> dict[str, int] | None:

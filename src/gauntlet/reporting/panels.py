@@ -111,6 +111,25 @@ def draw_histograms(
     return pd.concat(bars, ignore_index=True)
 
 
+def mark_published_ends(axes: Axes, series: Sequence[str], ends: Mapping[str, float], label: str) -> None:
+    """Put the published end of each curve on the right edge, as a hollow marker of the curve's own kind.
+
+    Args:
+        axes: holds the curves, drawn in the order of ``series``.
+        series: their names.
+        ends: published heights by name; curves without one get no marker.
+        label: what the legend says of hollow markers.
+    """
+    edge = axes.get_xlim()[1]
+    hollow: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgewidth": 1.3}
+    for number, name in enumerate(series):
+        if name in ends:
+            axes.plot(
+                [edge], [ends[name]], **{**look(number), **hollow}, markersize=7, zorder=5, clip_on=False
+            )
+    axes.plot([], [], marker="o", color="0.25", label=label, **hollow)
+
+
 def draw_heatmap(
     axes: Axes,
     frame: pd.DataFrame,

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gauntlet.analysis.bootstrap import Estimate, bootstrap
-from gauntlet.analysis.comparisons import highest, holds, lowest, ordered, somewhere_above
+from gauntlet.analysis.comparisons import (
+    highest,
+    holds,
+    lowest,
+    more_often,
+    more_on_average,
+    ordered,
+    ratio_of_means,
+    somewhere_above,
+)
 
 NAMES = ("ours", "first", "second")
 
@@ -73,3 +83,14 @@ def test_a_gain_in_one_setting_of_many_is_found() -> None:
     means[7] = 0.5
     assert somewhere_above("gain", estimate_of(*means)).decision == "supported"
     assert somewhere_above("gain", estimate_of(*(means - 1))).decision == "contradicted"
+
+
+def test_two_attacks_on_the_same_images_are_compared_in_pairs() -> None:
+    """Where one attack succeeds wherever the other does, few images decide."""
+    often, seldom = pd.Series([True] * 12 + [False] * 48), pd.Series([False] * 60)
+    assert more_often("success", often, seldom).decision == "supported"
+    assert more_often("success", often, seldom, points=45).decision == "contradicted"
+    difficulty = pd.Series(np.random.default_rng(3).normal(scale=50, size=80))
+    assert more_on_average("queries", difficulty + 1, difficulty).decision == "supported"
+    ratio = ratio_of_means(2 * difficulty.abs(), difficulty.abs()).interval()
+    np.testing.assert_allclose(ratio, (2, 2, 2))

@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from gauntlet.analysis.bootstrap import mean
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval, share
-from gauntlet.analysis.published import side_by_side
 from gauntlet.analysis.queries import queries_to_success
 from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.panels import draw_cdf
-from gauntlet.reporting.style import look, new_figure, shared_legend
+from gauntlet.reporting.panels import draw_cdf, mark_published_ends
+from gauntlet.reporting.style import new_figure, shared_legend
 
 
 def cell(keys: Mapping[str, Any], metric: str, interval: Interval) -> dict[str, Any]:
@@ -106,49 +104,3 @@ def success_curves(inputs: ArtefactInputs, panel: str, methods: Sequence[str], c
     shared_legend(canvas, axes.flat[0], columns=5)
     frame = pd.concat([each.dropna(axis="columns", how="all") for each in frames], ignore_index=True)
     return Figure(canvas, frame, f"{caption} {'; '.join(samples)}.", notes=stand_in(inputs))
-
-
-def one_column_per_metric(
-    comparison: pd.DataFrame, *, rows: Sequence[str], metrics: Mapping[str, tuple[str, int]], group: str = ""
-) -> pd.DataFrame:
-    """Return cells ``reproduced (published)``, methods below each other and metrics side by side.
-
-    Args:
-        comparison: what `beside_published` returned, with a column ``metric``.
-        rows: key columns that name the rows.
-        metrics: heading and digits after the point by metric, in order; others are left out.
-        group: column whose values span several metrics; none for a single group.
-    """
-    keys, laid = list(rows), {}
-    for name in comparison[group].unique() if group else [""]:
-        for metric, (heading, digits) in metrics.items():
-            part = comparison[comparison["metric"] == metric]
-            part = part[part[group] == name] if group else part
-            if len(part):
-                column = side_by_side(part, rows=keys, columns=["metric"], decimals=digits)
-                laid[(name, heading)] = column.set_index(keys)[metric]
-    order = comparison[keys].drop_duplicates()
-    cells = pd.concat(list(laid.values()), axis=1, keys=range(len(laid)))
-    grid = order.reset_index(drop=True).join(cells, on=keys).fillna("")
-    names = [*(("", key) for key in keys), *laid]
-    grid.columns = pd.MultiIndex.from_tuples(names) if group else pd.Index([each for _, each in names])
-    return grid
-
-
-def mark_published_ends(axes: Axes, series: Sequence[str], ends: Mapping[str, float], label: str) -> None:
-    """Put the published end of each curve on the right edge, as a hollow marker of the curve's own kind.
-
-    Args:
-        axes: holds the curves, drawn in the order of ``series``.
-        series: their names.
-        ends: published heights by name; curves without one get no marker.
-        label: what the legend says of hollow markers.
-    """
-    edge = axes.get_xlim()[1]
-    hollow: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgewidth": 1.3}
-    for number, name in enumerate(series):
-        if name in ends:
-            axes.plot(
-                [edge], [ends[name]], **{**look(number), **hollow}, markersize=7, zorder=5, clip_on=False
-            )
-    axes.plot([], [], marker="o", color="0.25", label=label, **hollow)

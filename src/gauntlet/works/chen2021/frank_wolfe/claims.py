@@ -8,19 +8,14 @@ import numpy as np
 import pandas as pd
 
 from gauntlet.analysis.bootstrap import bootstrap, mean
-from gauntlet.analysis.comparisons import holds
+from gauntlet.analysis.comparisons import holds, more_often, more_on_average, ratio_of_means
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import paired_share_difference, share
 from gauntlet.analysis.queries import charged, queries_to_success, succeeded, success_rates
 from gauntlet.analysis.results import Results
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, not_testable, within
 from gauntlet.works.chen2021.frank_wolfe.tuning import chosen, reported
-from gauntlet.works.chen2021.query_claims import (
-    more_often,
-    more_on_average,
-    more_queries_where_successful,
-    ratio_of_means,
-)
+from gauntlet.works.chen2021.query_claims import more_queries_where_successful
 
 ITERATIVE = ("PGD", "MI-FGSM", "FW")
 OPTIONS = ("FW, sphere", "FW, Gaussian")

@@ -9,7 +9,7 @@ import pandas as pd
 from gauntlet.analysis.bootstrap import mean
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval
-from gauntlet.analysis.published import PARENTHESES, beside_published
+from gauntlet.analysis.published import PARENTHESES, beside_published, one_column_per_metric
 from gauntlet.analysis.queries import charged, queries_to_success, succeeded
 from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Table
@@ -17,7 +17,6 @@ from gauntlet.works.chen2021.frank_wolfe.tuning import chosen, reported
 from gauntlet.works.chen2021.layout import (
     cell,
     of_successes,
-    one_column_per_metric,
     percentage,
     population,
     stand_in,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from gauntlet.analysis.comparisons import more_often
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import share
 from gauntlet.analysis.queries import charged, succeeded
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, equals
-from gauntlet.works.chen2021.query_claims import more_often, more_queries_where_successful
+from gauntlet.works.chen2021.query_claims import more_queries_where_successful
 
 BASELINES = ("OPT", "SignOPT", "HSJA")
 

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 
 from gauntlet.analysis.bootstrap import bootstrap, mean
-from gauntlet.analysis.comparisons import holds
+from gauntlet.analysis.comparisons import holds, more_often, ratio_of_means
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval, paired_share_difference
 from gauntlet.analysis.robustness import distance_trace, robust_at
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, not_testable, within
 from gauntlet.works.chen2021.hard_label.boundary import FARTHEST, boundary_distances
-from gauntlet.works.chen2021.query_claims import more_often, ratio_of_means
 
 WHITE_BOX = ("PGD-20", "CW-20", "PGD-100", "CW-100")
 

@@ -8,10 +8,10 @@ import pandas as pd
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.robustness import distance_trace
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.panels import draw_lines
+from gauntlet.reporting.panels import draw_lines, mark_published_ends
 from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.works.chen2021.hard_label.boundary import FARTHEST
-from gauntlet.works.chen2021.layout import mark_published_ends, stand_in, success_curves
+from gauntlet.works.chen2021.layout import stand_in, success_curves
 
 
 def figure_3_2(inputs: ArtefactInputs) -> Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gauntlet.analysis.bootstrap import mean, median
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.analysis.published import PARENTHESES, beside_published
+from gauntlet.analysis.published import PARENTHESES, beside_published, one_column_per_metric
 from gauntlet.analysis.queries import queries_to_success, succeeded
 from gauntlet.analysis.robustness import distances, robust_at
 from gauntlet.reporting.artefacts import Table
@@ -15,7 +15,6 @@ from gauntlet.works.chen2021.hard_label.boundary import boundary_distances
 from gauntlet.works.chen2021.layout import (
     cell,
     of_successes,
-    one_column_per_metric,
     percentage,
     population,
     stand_in,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.diagrams import flow_chart
 from gauntlet.reporting.style import new_figure
 
 IMAGE = np.array(
@@ -110,7 +110,7 @@ def figure_2_7(inputs: ArtefactInputs) -> Figure:
         ("images", "first"), ("labels", "first"), ("first", "soft"), ("soft", "second"),
         ("images", "copy"), ("copy", "second"), ("second", "use"),
     ]  # fmt: skip
-    return _flow(
+    return flow_chart(
         boxes,
         arrows,
         "Defensive distillation: a first network, trained at a high temperature, labels the images anew with its "
@@ -132,41 +132,10 @@ def figure_2_8(inputs: ArtefactInputs) -> Figure:
         ("input", "prn"), ("input", "difference"), ("prn", "difference"), ("difference", "detector"),
         ("detector", "switch"), ("prn", "switch"), ("input", "switch"), ("switch", "classifier"),
     ]  # fmt: skip
-    return _flow(
+    return flow_chart(
         boxes,
         arrows,
         "A perturbation rectifying network in front of a classifier: a detector looks at what the network changed; "
         "where it finds a perturbation, the classifier gets the rectified image, otherwise the original.",
         {("detector", "switch"): "perturbed\nor not"},
     )
-
-
-def _flow(
-    boxes: Mapping[str, tuple[float, float, str]],
-    arrows: Sequence[tuple[str, str]],
-    caption: str,
-    labels: Mapping[tuple[str, str], str] = MappingProxyType({}),
-) -> Figure:
-    """Draw boxes (center and text) and arrows between them, some with a label."""
-    canvas, panels = new_figure(width=7, panel_height=2.9)
-    axes = panels[0, 0]
-    style = {"boxstyle": "round,pad=0.5", "facecolor": "#f3f1ea", "edgecolor": "0.3"}
-    drawn = {
-        name: axes.text(x, y, text, ha="center", va="center", fontsize=8.5, bbox=style)
-        for name, (x, y, text) in boxes.items()
-    }
-    rows = []
-    for start, end in arrows:
-        (x, y, text), (to_x, to_y, to_text) = boxes[start], boxes[end]
-        axes.annotate(
-            "", (to_x, to_y), (x, y),
-            arrowprops={"arrowstyle": "-|>", "color": "0.25", "linewidth": 1, "shrinkA": 1, "shrinkB": 1,
-                        "patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()},
-        )  # fmt: skip
-        label = labels.get((start, end), "")
-        axes.text((x + to_x) / 2 + 0.015, (y + to_y) / 2, label, fontsize=7.5, va="center", color="0.3")
-        lines = {"from": text, "to": to_text, "label": label}
-        rows.append({column: line.replace("\n", " ") for column, line in lines.items()})
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_axis_off()
-    return Figure(canvas, pd.DataFrame(rows), caption)
