@@ -50,9 +50,15 @@ class DecisionBasedState:
         return self._criterion.rows(rows).met_by_class(labels)
 
     def offer(self, images: Tensor, rows: Tensor) -> None:
+        """Record adversarial images of the distinct images ``rows``, and count the successes among them."""
+        self.keep(images, rows)
+        within = rows[self.best[rows] <= self._eps]
+        self.findings.succeed(within, self.oracle.queries[within])
+
+    def keep(self, images: Tensor, rows: Tensor) -> None:
         """Record adversarial images ``[n, C, H, W]`` of the distinct images ``rows``; the nearest are kept.
 
-        The distance is measured after clipping to the image box.
+        The distance is measured after clipping to the image box. No success is counted yet.
         """
         if len(rows) == 0:
             return
@@ -60,16 +66,13 @@ class DecisionBasedState:
         distance = (images - self.clean[rows]).abs().flatten(1).amax(1)
         nearer = distance < self.best[rows]
         images, rows, distance = images[nearer], rows[nearer], distance[nearer]
-        queries = self.oracle.queries[rows]
         self.best[rows] = distance
         self.findings.images[rows] = images
-        self.trace.note(rows, queries, distance)
-        within = distance <= self._eps
-        self.findings.succeed(rows[within], queries[within])
+        self.trace.note(rows, self.oracle.queries[rows], distance)
 
-    def inside(self, rows: Tensor) -> Tensor:
-        """Return which of the images ``rows`` have an adversarial image within eps, bool ``[n]``."""
-        return self.best[rows] <= self._eps
+    def decided(self, rows: Tensor) -> Tensor:
+        """Return which of the images ``rows`` have a counted success, bool ``[n]``."""
+        return ~self.findings.queries_to_success[rows].isnan()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,6 @@ class DecisionBasedAttack(QueryAttack):
         """Attack the images ``rows`` (int64, sorted) in lock-step; ``offer`` what is found."""
 
     def running(self, state: DecisionBasedState, rows: Tensor, price: int = 1) -> Tensor:
-        """Return which images go on: not yet within eps (if that stops them), and ``price`` queries left."""
+        """Return which images go on: no success counted (if that stops them), and ``price`` queries left."""
         going = state.oracle.remaining(rows) >= price
-        return going & ~state.inside(rows) if self.early_stop else going
+        return going & ~state.decided(rows) if self.early_stop else going

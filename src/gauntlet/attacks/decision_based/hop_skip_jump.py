@@ -27,7 +27,8 @@ class HopSkipJump(DecisionBasedAttack):
     """Walk along the boundary: probe its normal with random labels, step along its sign, project back.
 
     Written here and not taken from a library, because queries are counted per image and the budget holds to
-    the query. An image whose budget ends keeps the nearest adversarial image it has.
+    the query. An image whose budget ends keeps the nearest adversarial image it has. A success counts at the
+    end of an iteration: what the first projection finds costs the first iteration too.
 
     Settings:
         initial_probes: probes of the first estimate; the k-th has sqrt(k) times as many.
@@ -51,7 +52,7 @@ class HopSkipJump(DecisionBasedAttack):
         """Start, then estimate, step and project in lock-step."""
         rows, points = self._start(state, rows)
         points = self._projected(state, points, rows)
-        state.offer(points, rows)
+        state.keep(points, rows)
         size = state.clean.shape[1:].numel()
         iteration = 1
         draw = self.start_trials

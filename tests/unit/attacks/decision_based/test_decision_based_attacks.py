@@ -151,6 +151,22 @@ def test_hop_skip_jump_spends_what_its_first_iteration_needs(affine_problem):
     assert (found.iterations == 1).all()
 
 
+def test_hop_skip_jump_counts_a_success_at_the_end_of_its_first_iteration(affine_problem):
+    """The first projection ends within 0.4 already; the 100 probes, the step and a projection count too."""
+    assert affine_problem.distances.max() < 0.02
+    first_projection = HopSkipJump(eps=0.4, budget=80).run(affine_problem.model, affine_problem.batch).columns
+    assert (first_projection["best_linf"] <= 0.4).all()
+    assert not first_projection["success_in_budget"].any()
+    assert (first_projection["queries"] < 60).all()
+    columns = HopSkipJump(eps=0.4, budget=10_000).run(affine_problem.model, affine_problem.batch).columns
+    assert columns["success_in_budget"].all()
+    assert columns["iterations"].tolist() == [1] * 6
+    spent_before = first_projection["queries"]
+    assert (columns["queries_to_success"] >= spent_before + 100 + 1 + 10).all()
+    assert torch.equal(columns["queries_to_success"], columns["queries"].double())
+    assert (columns["best_linf"] <= first_projection["best_linf"]).all()
+
+
 def test_trace_marks_of_budgets_nest():
     small, large = trace_marks(1000), trace_marks(40_000)
     assert set(small[:-1]) < set(large)
