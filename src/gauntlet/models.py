@@ -88,8 +88,36 @@ def load_model(
 
 
 def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:
-    """Move a model to a device, its convolutions laid out channels last, nearly always the faster way."""
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Move a model to a device, its convolutions laid out channels last, nearly always the faster way.
+
+    On a CPU the convolutions that would corrupt memory that way keep the usual layout.
+    """
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for module in model.modules():
+        if torch.device(device).type == "cpu" and corrupts_memory(module):
+            # A clone, since tensors of one pixel or one channel count as contiguous in either layout.
+            weight = module.get_parameter("weight")
+            weight.data = weight.data.clone(memory_format=torch.contiguous_format)
+            module.register_forward_pre_hook(_channels_first)
+    return model
+
+
+def _channels_first(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    """Lay the input of a layer out in the usual way: a layer follows its input as well as its weights."""
+    return inputs[0].clone(memory_format=torch.contiguous_format)
+
+
+def corrupts_memory(module: nn.Module) -> bool:
+    """Whether oneDNN writes past the end of this layer's buffers when they are laid out channels last.
+
+    It does so for convolutions of 1x1 pixels with a stride of 2 or more and fewer than 8 input channels.
+    """
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.kernel_size == (1, 1)
+        and max(module.stride) > 1
+        and module.in_channels < 8
+    )
 
 
 def save_weights(model: Classifier, folder: str | Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 import gauntlet
 from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
-from gauntlet.models import build_model, forward_flops, load_model, parameter_count, save_weights
+from gauntlet.models import build_model, forward_flops, load_model, parameter_count, save_weights, to_device
 from gauntlet.runtime.files import write_json
 
 LINEAR = {"name": "cnn", "layers": []}
@@ -123,3 +123,18 @@ def test_an_unknown_model_is_refused_with_the_nearest_names(load_toy, tmp_path):
     load_toy()
     with pytest.raises(ConfigurationError, match="did you mean toy-4"):
         gauntlet.load_model("toy-44", config=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "stride", "guarded"),
+    [(1, 1, 2, True), (4, 1, 2, True), (7, 1, 3, True), (8, 1, 2, False), (4, 1, 1, False), (4, 3, 2, False)],
+)
+def test_only_strided_one_by_one_convolutions_of_few_channels_do_not_compute_channels_last(
+    channels, kernel, stride, guarded
+):
+    layer = torch.nn.Conv2d(channels, 16, kernel, stride)
+    images = torch.rand(2, channels, 9, 9)
+    expected = layer(images)
+    found = to_device(layer, "cpu")(images.to(memory_format=torch.channels_last))
+    assert found.is_contiguous(memory_format=torch.channels_last) is not guarded
+    torch.testing.assert_close(found, expected)
