@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from gauntlet.attacks.fixed_budget.frank_wolfe import FrankWolfe
 from gauntlet.attacks.score_based.bandits import Bandits
 from gauntlet.attacks.score_based.frank_wolfe_blackbox import FrankWolfeBlackBox
 from gauntlet.attacks.score_based.nattack import NAttack
@@ -179,3 +180,28 @@ def test_an_image_that_is_wrong_already_costs_nothing(affine_problem):
     assert (found.queries == 0).all()
     assert (found.columns["queries_to_success"] == 0).all()
     assert torch.equal(found.images, batch.images)
+
+
+class Peak(nn.Module):
+    """Logits of images of one pixel; class 0 leads everywhere, least at 0.53, so that the slope turns."""
+
+    def forward(self, images):
+        lead = 3 + 40 * (images.flatten(1)[:, 0] - 0.53).square()
+        return torch.stack([lead, torch.zeros_like(lead)], 1)
+
+
+@pytest.mark.parametrize("start", ["gradient", "zero"])
+def test_black_box_frank_wolfe_goes_where_the_white_box_attack_goes_from_either_momentum_start(
+    start, batch_of
+):
+    """A pixel has one direction, so that the estimate of the slope is exact but for its curvature."""
+    batch = batch_of(torch.full((1, 1, 1, 1), 0.5, dtype=torch.float64), torch.zeros(1, dtype=torch.int64))
+    settings = {"eps": 0.1, "step_size": 0.5, "momentum": 0.9, "momentum_start": start}
+    seen = FrankWolfe(steps=6, **settings).perturb(Peak(), batch)
+    queries = 2 * 6 + 2 * (start == "gradient")
+    blind = FrankWolfeBlackBox(
+        budget=queries, pairs=1, pixel_step=1e-4, directions="sphere", **settings
+    ).perturb(Peak(), batch)
+    assert blind.iterations.tolist() == [6]
+    assert blind.queries.tolist() == [queries]
+    torch.testing.assert_close(blind.images, seen.images)
