@@ -27,8 +27,11 @@ class Fab(MinimumNormAttack):
     Settings:
         norm: what is minimized.
         steps: iterations of one run.
-        restarts: runs; the first starts at the image, each other one at a random point.
+        restarts: runs; all but the first start at a random point.
         start_radius: radius of the random starts; a start lies at half of it, at most.
+        starts_within: what bounds the random starts besides: nothing (``radius``), as the library forgets a
+            run at its end, or the best size so far (``best``), as matyasko2020, section 5.4, has it.
+        first_start: the image, or a random point, which shows the spread over starts in a single run.
         targeted: whether each run aims at one class, for each of the ``target_classes`` likeliest wrong ones,
             which needs one backward pass per iteration instead of one per class.
         target_classes: classes aimed at, if targeted.
@@ -46,6 +49,8 @@ class Fab(MinimumNormAttack):
     steps: PositiveInt = 100
     restarts: PositiveInt = 1
     start_radius: Radius
+    starts_within: Literal["radius", "best"] = "radius"
+    first_start: Literal["image", "random"] = "image"
     targeted: bool = False
     target_classes: PositiveInt = 9
     largest_share: Share = 0.1
@@ -76,10 +81,13 @@ class Fab(MinimumNormAttack):
         with library_seed(batch.generator), torch.no_grad():
             attack = _boundary_attack(self, network, clean.device)
             for restart in range(self.restarts if len(clean) else 0):
+                at_random = restart > 0 or self.first_start == "random"
+                if self.starts_within == "best":
+                    attack.eps = sizes.clamp(max=self.start_radius)
                 for target in targets:
                     # The library counts classes from the likeliest, the true one first.
                     attack.target_class = target
-                    found = attack.attack_single_run(clean, labels, restart > 0, self.targeted)
+                    found = attack.attack_single_run(clean, labels, at_random, self.targeted)
                     wrong = network(found).argmax(1) != labels
                     size = torch.where(wrong, lengths(found - clean, self.norm), torch.inf)
                     best, sizes = where_images(size < sizes, found, best), torch.minimum(size, sizes)

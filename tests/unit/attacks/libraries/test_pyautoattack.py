@@ -37,6 +37,44 @@ def test_fab_records_the_sizes_after_each_number_of_restarts(cnn, batch_of):
     assert all(weight.grad is None for weight in cnn.parameters())
 
 
+class Seen(torch.nn.Module):
+    """Remembers the images of every pass."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.images = model, []
+
+    def forward(self, images):
+        self.images.append(images.detach().clone())
+        return self.model(images)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_fab_starts_again_at_half_of_the_best_size_or_of_the_radius(norm, margin_problem, exact_sizes):
+    model, batch = margin_problem(images=4, shape=(1, 5, 5))
+    exact = exact_sizes(model, batch, norm)
+    radius = 2 * float(exact.max())
+
+    def start_sizes(**settings):
+        """Sizes of the first images off the clean ones that each run sends to the network."""
+        seen = Seen(model)
+        attack = Fab(norm=norm, steps=1, start_radius=radius, **settings)
+        attack.run(seen, batch)
+        return [lengths(images - batch.images, norm) for images in seen.images]
+
+    def any_is(sizes, expected):
+        return any(torch.allclose(size.double(), expected.double(), rtol=0.02) for size in sizes)
+
+    half = torch.full((4,), radius / 2)
+    assert any_is(start_sizes(restarts=2), half)
+    assert not any_is(start_sizes(restarts=1), half)
+    assert any_is(start_sizes(restarts=1, first_start="random"), half)
+    best = Fab(norm=norm, steps=1, start_radius=radius).run(model, batch).columns[norm]
+    within = start_sizes(restarts=2, starts_within="best")
+    assert any_is(within, best / 2)
+    assert not any_is(within, half)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_apgd_succeeds_just_above_the_exact_distance_and_never_below(norm, margin_problem, exact_sizes):
     model, batch = margin_problem(images=3, shape=(1, 5, 5))
