@@ -25,6 +25,8 @@ FormatName = Literal[
     "locuslab_cifar",
     "hadisalman_cifar",
     "trades_cifar",
+    "rays_mnist",
+    "keras",
 ]
 
 

@@ -53,6 +53,7 @@ def renamed(network, *rules, prefix=""):
 RESNET50 = {"name": "resnet", "depth": 50, "width": 4}
 PREACT = {"name": "preact_resnet", "blocks": [2, 1], "width": 4}
 THIN = {"name": "resnet_cifar", "depth": 14, "width": 4}
+WIDE = {"name": "wide_resnet", "depth": 10, "width": 1}
 
 normalizer = {
     "module.normalizer.new_mean": torch.tensor(CIFAR_MEAN).view(3, 1, 1),
@@ -107,7 +108,7 @@ LAYOUTS = {
     "locuslab_cifar": (PREACT, locuslab),
     "locuslab_imagenet": (RESNET50, locuslab_imagenet),
     "hadisalman_cifar": (THIN, hadisalman),
-    "trades_cifar": ({"name": "wide_resnet", "depth": 10, "width": 1}, trades),
+    "trades_cifar": (WIDE, trades),
 }
 
 
@@ -139,6 +140,22 @@ def test_every_tensor_of_a_published_network_arrives(layout, zipped, publish, tm
     for name, tensor in network.state_dict().items():
         assert torch.equal(own[name], tensor), name
     assert read_json(tmp_path / "out" / "manifest.json")["checkpoint_sha256"] == file_sha256(file)
+
+
+@pytest.mark.parametrize(
+    ("container", "prefix"),
+    [("state_dict", "module."), ("net", "module."), ("net", "module.basic_net."), ("net", "basic_net.")],
+)
+def test_a_wide_network_is_found_under_every_wrapper_it_was_published_in(
+    container, prefix, publish, tmp_path
+):
+    network = random_network(WIDE)
+    state = {prefix + name: tensor for name, tensor in trades(network).items() if "sub_block" not in name}
+    file = publish({container: state, "epoch": 200})
+    import_checkpoint(specification(WIDE, file, "trades_cifar"), tmp_path / "out", tmp_path, tmp_path)
+    own = bare_network(load_model(tmp_path / "out")).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(own[name], tensor), name
 
 
 def test_a_torchvision_network_of_the_library_itself_arrives(publish, tmp_path):
