@@ -25,9 +25,11 @@ class EvaluationTable:
 
     Attributes:
         path: the parquet file.
+        network: folder of the network that was evaluated.
     """
 
     path: Path
+    network: Path | None = None
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -254,13 +256,17 @@ def load_results(evaluations: Mapping[str, Mapping[str, Any]]) -> Results:
     """Return the results of an artefact's evaluations; tables are read when first used.
 
     Args:
-        evaluations: by name ``file``, ``labels`` (of model and evaluation) and ``procedures`` (labels by name).
+        evaluations: by name ``file``, ``labels`` (of model and evaluation), ``procedures`` (labels by name) and
+            perhaps ``network`` (folder of the model).
     """
     records = [
         {"evaluation": name, "procedure": procedure, **entry["labels"], **labels}
         for name, entry in evaluations.items()
         for procedure, labels in entry["procedures"].items()
     ]
-    tables = {name: EvaluationTable(Path(entry["file"])) for name, entry in evaluations.items()}
+    tables = {
+        name: EvaluationTable(Path(entry["file"]), Path(entry["network"]) if "network" in entry else None)
+        for name, entry in evaluations.items()
+    }
     # Plain objects: label columns are short, mixed in type and selected from again and again.
     return Results(pd.DataFrame(records, dtype=object), tables)

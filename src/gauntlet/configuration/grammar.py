@@ -54,7 +54,10 @@ Labels = dict[str, str | float | int | bool]
 
 
 class ModelEntry(Strict):
-    """A network: how it is built, and either how it is trained or where its weights come from."""
+    """A network: how it is built, and how it is trained, where its weights are published, or both.
+
+    With both the published weights are used where they can be had, and else it is trained in their place.
+    """
 
     dataset: str
     architecture: ArchitectureEntry
@@ -66,9 +69,9 @@ class ModelEntry(Strict):
     labels: Labels = {}
 
     @model_validator(mode="after")
-    def _one_origin(self) -> ModelEntry:
-        if (self.training is None) == (self.checkpoint is None):
-            raise ValueError("a model has either a training or a checkpoint")
+    def _has_an_origin(self) -> ModelEntry:
+        if self.training is None and self.checkpoint is None:
+            raise ValueError("a model needs a training, a checkpoint, or both")
         return self
 
 

@@ -17,6 +17,9 @@ def evidence(catalogue: Catalogue, work: str, entry: Evidence) -> dict[str, Any]
         "evaluations": {
             name: {
                 "file": str(paths.evaluation_file(scale, work, name)),
+                "network": str(
+                    paths.model_folder(scale, catalogue.origins[catalogue.evaluation(work, name).model])
+                ),
                 "labels": catalogue.evaluation_labels(work, name),
                 "procedures": catalogue.procedure_labels(work, name),
             }

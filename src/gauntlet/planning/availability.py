@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
 from gauntlet.datasets.prepare import availability as split_availability
 from gauntlet.planning.hosts import reachable
 from gauntlet.runtime.availability import Availability
+from gauntlet.runtime.files import read_json
 from gauntlet.training.checkpoints import availability as checkpoint_availability
 
 
@@ -20,12 +22,34 @@ class Available:
     Attributes:
         catalogue: what is asked for.
         splits: for every data set and split why it cannot be had, or None if it can.
-        checkpoints: the same for every model that is imported.
+        checkpoints: the same for every model whose weights are published.
     """
 
     catalogue: Catalogue
     splits: dict[tuple[str, str], str | None]
     checkpoints: dict[str, str | None]
+
+    def imports(self, name: str) -> bool:
+        """Whether a model is imported here; if not, it is trained."""
+        name = self.catalogue.origins[name]
+        entry = self.catalogue.models[name]
+        if entry.checkpoint is None:
+            return False
+        return entry.training is None or self.checkpoints[name] is None
+
+    def trained_in_place(self) -> dict[str, str]:
+        """Return every model that is trained because its published weights cannot be had, with the reason."""
+        return {
+            name: reason
+            for name, reason in self.checkpoints.items()
+            if reason and name == self.catalogue.origins[name] and not self.imports(name)
+        }
+
+    def needed_splits(self) -> list[tuple[str, str]]:
+        """Return every split that some training, evaluation or artefact needs here."""
+        return needed_splits(
+            self.catalogue, [name for name in self.catalogue.models if not self.imports(name)]
+        )
 
     def model(self, name: str) -> dict[str, str]:
         """Return what a model lacks, with the reason; nothing if it can be made."""
@@ -33,7 +57,7 @@ class Available:
         if (paths.model_folder(self.catalogue.scale, name) / "manifest.json").is_file():
             return {}
         entry = self.catalogue.models[name]
-        if entry.checkpoint is not None:
+        if self.imports(name):
             reason = self.checkpoints[name]
             return {f"checkpoint of {name}": reason} if reason else {}
         return self._split(entry.dataset, "train") | self._split(entry.dataset, "test")
@@ -66,9 +90,13 @@ class Available:
     def missing(self) -> dict[str, str]:
         """Return every missing resource with the reason."""
         missing: dict[str, str] = {}
-        for dataset, split in self.splits:
+        for dataset, split in self.needed_splits():
             missing |= self._split(dataset, split)
-        return missing | {f"checkpoint of {name}": why for name, why in self.checkpoints.items() if why}
+        return missing | {
+            f"checkpoint of {name}": why
+            for name, why in self.checkpoints.items()
+            if why and self.imports(name)
+        }
 
     def _split(self, dataset: str, split: str) -> dict[str, str]:
         reason = self.splits[dataset, split]
@@ -86,7 +114,9 @@ def find_available(catalogue: Catalogue, *, fresh: bool = False) -> Available:
     splits = {
         (dataset, split): _prepared(dataset, split)
         or split_availability(catalogue.datasets[dataset], split, root, paths.DOWNLOADS)
-        for dataset, split in needed_splits(catalogue)
+        for dataset, split in needed_splits(
+            catalogue, [name for name, entry in catalogue.models.items() if entry.training is not None]
+        )
     }
     checkpoints = {
         name: _imported(catalogue, name) or checkpoint_availability(entry.checkpoint, root, paths.DOWNLOADS)
@@ -111,12 +141,12 @@ def find_available(catalogue: Catalogue, *, fresh: bool = False) -> Available:
     )
 
 
-def needed_splits(catalogue: Catalogue) -> list[tuple[str, str]]:
-    """Return every split that some training, evaluation or artefact needs."""
+def needed_splits(catalogue: Catalogue, trained: Iterable[str]) -> list[tuple[str, str]]:
+    """Return every split that an evaluation, an artefact or one of the trained models needs."""
     needed: dict[tuple[str, str], None] = {}
-    for entry in catalogue.models.values():
-        if entry.training is not None:
-            needed |= dict.fromkeys([(entry.dataset, "train"), (entry.dataset, "test")])
+    for name in trained:
+        dataset = catalogue.models[name].dataset
+        needed |= dict.fromkeys([(dataset, "train"), (dataset, "test")])
     for work in catalogue.works.values():
         for evaluation in work.content.evaluations.values():
             needed[catalogue.dataset_of(evaluation), evaluation.samples.split] = None
@@ -133,7 +163,11 @@ def _prepared(dataset: str, split: str) -> Availability | None:
 
 
 def _imported(catalogue: Catalogue, name: str) -> Availability | None:
-    done = (paths.model_folder(catalogue.scale, catalogue.origins[name]) / "manifest.json").is_file()
+    """Return that a checkpoint was imported before, or None; a model trained in its place is no import."""
+    manifest = paths.model_folder(catalogue.scale, catalogue.origins[name]) / "manifest.json"
+    done = manifest.is_file() and (
+        catalogue.models[name].training is None or bool(read_json(manifest)["specification"]["checkpoint"])
+    )
     return Availability(local=True, hosts=(), reason="") if done else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gauntlet.configuration import Catalogue, paths
 from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
-from gauntlet.planning.availability import Available, needed_splits
+from gauntlet.planning.availability import Available
 from gauntlet.planning.cost import ASSUMED, Arithmetic, evaluation_work, split_size, training_work
 
 
@@ -17,21 +17,25 @@ class Plan:
 
     Attributes:
         trainings: arithmetic of each training that can be done and is not.
+        in_place: models to train because their published weights cannot be had, with the reason.
         imports: checkpoints to import.
         evaluations: arithmetic of each evaluation, by ``work/evaluation``.
         artefacts: number of artefacts that can be made.
         disk_bytes: estimate of what data sets, weights and tables will take.
         missing: resources that cannot be had, with the reason.
         blocked: artefacts and claims that cannot be made, by work and missing resource.
+        complete: arithmetic of everything not done, if every data set and checkpoint could be had.
     """
 
     trainings: dict[str, Arithmetic] = field(default_factory=dict)
+    in_place: dict[str, str] = field(default_factory=dict)
     imports: list[str] = field(default_factory=list)
     evaluations: dict[str, Arithmetic] = field(default_factory=dict)
     artefacts: int = 0
     disk_bytes: float = 0.0
     missing: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    complete: dict[str, Arithmetic] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """Write the plan for a reader."""
@@ -43,12 +47,22 @@ class Plan:
         }
         yield f"{self.artefacts} artefacts can be made; {len(skipped)} artefacts and claims cannot"
         yield f"disk: about {self.disk_bytes / 2**30:.1f} GiB"
+        if self.missing or self.in_place:
+            yield f"with every data set and checkpoint at hand: {_counted(self.complete.values())}"
         yield ASSUMED
         costly = sorted((self.trainings | self.evaluations).items(), key=lambda item: -item[1].flops)[:10]
         if costly:
             yield ""
             yield "The costliest jobs:"
             yield from (f"  {name}: {hours([arithmetic])}" for name, arithmetic in costly)
+        if self.in_place:
+            yield ""
+            yield "Trained in place of published weights:"
+            for name, reason in self.in_place.items():
+                cost = (
+                    hours([self.trainings[name]]) if name in self.trainings else "its images are missing too"
+                )
+                yield f"  {name}: {cost} ({reason})"
         if self.missing:
             yield ""
             yield "Missing here, and what is skipped for it (the report says so too):"
@@ -62,22 +76,32 @@ class Plan:
 def make_plan(catalogue: Catalogue, available: Available) -> Plan:
     """Work out the plan of a whole run at the catalogue's scale."""
     plan = Plan(missing=available.missing())
-    for dataset, split in needed_splits(catalogue):
+    in_place = available.trained_in_place()
+    for dataset, split in available.needed_splits():
         if available.splits[dataset, split] is None:
             channels, height, width = catalogue.datasets[dataset].shape
             plan.disk_bytes += channels * height * width * split_size(catalogue.datasets[dataset], split)
     for name in sorted(set(catalogue.origins.values())):
-        if available.model(name) or (paths.model_folder(catalogue.scale, name) / "manifest.json").is_file():
+        if (paths.model_folder(catalogue.scale, name) / "manifest.json").is_file():
             continue
-        if catalogue.models[name].checkpoint is not None:
+        if name in in_place:
+            plan.in_place[name] = in_place[name]
+        if catalogue.models[name].checkpoint is None:
+            plan.complete[name] = training_work(catalogue, name)
+        if available.model(name):
+            continue
+        if available.imports(name):
             plan.imports.append(name)
         else:
             plan.trainings[name] = training_work(catalogue, name)
     for work in catalogue.works.values():
         for name in work.content.evaluations:
-            done = paths.evaluation_file(catalogue.scale, work.name, name).is_file()
-            if not done and not available.evaluation(work.name, name):
-                plan.evaluations[f"{work.name}/{name}"] = evaluation_work(catalogue, work.name, name)
+            if paths.evaluation_file(catalogue.scale, work.name, name).is_file():
+                continue
+            arithmetic = evaluation_work(catalogue, work.name, name)
+            plan.complete[f"{work.name}/{name}"] = arithmetic
+            if not available.evaluation(work.name, name):
+                plan.evaluations[f"{work.name}/{name}"] = arithmetic
         entries: dict[str, ArtefactEntry | ClaimEntry] = {**work.content.artefacts, **work.content.claims}
         for name, entry in entries.items():
             lacks = available.lacking(work.name, entry)
@@ -86,6 +110,14 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
             if not lacks and name in work.content.artefacts:
                 plan.artefacts += 1
     return plan
+
+
+def _counted(jobs: Iterable[Arithmetic]) -> str:
+    """Write how many trainings and evaluations there are, and what they take."""
+    jobs = list(jobs)
+    trainings = [job for job in jobs if job.training]
+    evaluations = [job for job in jobs if not job.training]
+    return f"{len(trainings)} trainings: {hours(trainings)}; {len(evaluations)} evaluations: {hours(evaluations)}"
 
 
 def hours(jobs: Iterable[Arithmetic]) -> str:

@@ -60,10 +60,17 @@ class Workflow:
         """Return the files of a model, under the name that it is trained under."""
         return paths.model_files(self.scale, self.catalogue.origins[name])
 
+    def imports(self, name: str) -> bool:
+        """Whether a model is imported; if not, it is trained."""
+        entry = self.model(name)
+        # Only where there is a choice does it depend on what can be had here.
+        if entry.training is None or entry.checkpoint is None:
+            return entry.checkpoint is not None
+        return self.available.imports(name)
+
     def training_images(self, model: str, split: str) -> list[Path]:
         """Return the images of a split that a training reads; an import reads none."""
-        entry = self.model(model)
-        return paths.split_files(entry.dataset, split) if entry.training else []
+        return [] if self.imports(model) else paths.split_files(self.model(model).dataset, split)
 
     def evaluated_images(self, work: str, name: str) -> list[Path]:
         """Return the images that an evaluation samples."""
@@ -146,9 +153,16 @@ class Workflow:
     # --- specifications -----------------------------------------------------------------------------------------
 
     def model_specification(self, name: str) -> dict[str, Any]:
-        """Return what a network depends on, apart from the images it is trained on."""
-        self.model(name)
-        return self.catalogue.model_specification(name)
+        """Return what a network depends on, apart from the images it is trained on.
+
+        It has either a training or a checkpoint. One that is trained in place of published weights names them.
+        """
+        entry, specification = self.model(name), self.catalogue.model_specification(name)
+        if entry.training is None or entry.checkpoint is None:
+            return specification
+        if self.imports(name):
+            return specification | {"training": None}
+        return specification | {"checkpoint": None, "in_place_of": entry.checkpoint.file}
 
     def evaluation_specification(self, work: str, name: str) -> dict[str, Any]:
         """Return what an evaluation depends on, apart from the network's weights and the images."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.reporting.numerals import duration
+from gauntlet.runtime.files import read_json
 from gauntlet.runtime.manifest import code_version
 
 _FEW_MODELS = 2
@@ -31,6 +32,8 @@ class Provenance:
         libraries: versions by library; several are joined with a comma.
         inputs: computing seconds of each evaluation and model; the name is prefixed with its kind.
         specifications: the resolved specification by input.
+        weights: for each network whether its weights are published, trained here, or trained here in place of
+            published ones.
     """
 
     work: str
@@ -46,6 +49,7 @@ class Provenance:
     libraries: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, float] = field(default_factory=dict)
     specifications: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -63,13 +67,23 @@ class Provenance:
 
     def model_text(self) -> str:
         """Name the networks if they are few, else count them."""
-        return ", ".join(self.models) if len(self.models) <= _FEW_MODELS else f"{len(self.models)} models"
+        return _named(self.models)
+
+    def weights_text(self) -> str:
+        """State where the weights come from; which network has which where they differ."""
+        by_origin: dict[str, list[str]] = {}
+        for model, origin in self.weights.items():
+            by_origin.setdefault(origin, []).append(model)
+        if len(by_origin) == 1:
+            return next(iter(by_origin))
+        return "; ".join(f"{_named(models)}: {origin}" for origin, models in by_origin.items())
 
     def statement(self) -> str:
         """State scale, data, models and sample count in one line."""
         if not (self.datasets or self.models):
             return f"scale {self.scale} · from formulas alone, no data"
-        parts = [f"scale {self.scale}", ", ".join(self.datasets), self.model_text(), self.sample_text()]
+        parts = [f"scale {self.scale}", ", ".join(self.datasets), self.model_text()]
+        parts += [self.weights_text(), self.sample_text()]
         return " · ".join(part for part in parts if part)
 
     def origin(self) -> str:
@@ -97,16 +111,20 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
     manifests: dict[str, dict[str, Any]] = {}
     datasets, samples = set(inputs.datasets), {}
     models = {model.name for model in inputs.models}
+    weights: dict[str, str] = {}
     for name, evaluation in inputs.evaluations.items():
         manifests[f"evaluation {name}"] = evaluation.manifest
         specification = evaluation.specification
         datasets.add(f"{specification['dataset']}/{specification['samples']['split']}")
         models.add(specification["model"])
+        if evaluation.network is not None:
+            weights[specification["model"]] = _origin_of(read_json(evaluation.network / "manifest.json"))
         counts = evaluation.frame["procedure"].value_counts()
         samples[name] = int(counts.max()) if len(counts) else 0
     for model in inputs.models:
         manifest = model.manifest
         manifests[f"model {model.name}"] = manifest
+        weights[model.name] = _origin_of(manifest)
         if manifest["specification"].get("training"):
             datasets.add(f"{manifest['specification']['dataset']}/train")
     libraries: dict[str, set[str]] = {}
@@ -120,6 +138,7 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
         scale=inputs.scale,
         datasets=tuple(sorted(datasets)),
         models=tuple(sorted(models)),
+        weights=dict(sorted(weights.items())),
         samples=samples,
         seeds=_distinct(
             m["specification"]["seed"] for m in manifests.values() if "seed" in m["specification"]
@@ -130,6 +149,21 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
         inputs={name: manifest["seconds"] for name, manifest in manifests.items()},
         specifications={name: manifest["specification"] for name, manifest in manifests.items()},
     )
+
+
+def _origin_of(manifest: Mapping[str, Any]) -> str:
+    """Return where a model's weights come from, by its manifest."""
+    specification = manifest["specification"]
+    if specification.get("checkpoint"):
+        return f"published weights {specification['checkpoint']['file']}"
+    if specification.get("in_place_of"):
+        return f"trained here in place of published weights {specification['in_place_of']}"
+    return "trained here"
+
+
+def _named(models: Sequence[str]) -> str:
+    """Name models if they are few, else count them."""
+    return ", ".join(models) if len(models) <= _FEW_MODELS else f"{len(models)} models"
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:

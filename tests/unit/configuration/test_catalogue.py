@@ -277,7 +277,7 @@ MISTAKES = {
         "cannot be used",
         "models.toy-4",
         None,
-        "either a training or a checkpoint",
+        "a training, a checkpoint, or both",
     ),
 }
 

@@ -11,6 +11,7 @@ from gauntlet.planning import availability, hosts
 from gauntlet.planning.availability import find_available
 from gauntlet.planning.cost import evaluation_work, job_minutes, training_work
 from gauntlet.planning.plan import make_plan
+from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import write_json
 
 
@@ -167,3 +168,60 @@ def test_an_attack_on_every_class_costs_more_where_there_are_more_classes():
     fool = PROCEDURES.parse({"name": "foolbox", "attack": "deepfool_l2", "settings": {"candidates": None}})
     few, many = (fool.cost(Task((3, 32, 32), classes)).passes for classes in (10, 100))
     assert many > 9 * few
+
+
+def publish_toy(work):
+    """Give the toys published weights beside their recipe."""
+    work["models"]["toy-{eps}"]["checkpoint"] = {
+        "file": "toy-{eps}.pt",
+        "page": "their page",
+        "sha256": "0" * 64,
+        "format": "torchvision",
+    }
+
+
+def test_published_weights_are_imported_where_they_are_here_and_else_trained_in_their_place(
+    load_toy, tmp_path, answers
+):
+    answers(True)
+    (tmp_path / "data" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "data" / "checkpoints" / "toy-4.pt").touch()
+    workflow = Workflow(load_toy(publish_toy, data_root=str(tmp_path / "data")))
+    plan = make_plan(workflow.catalogue, workflow.available)
+    assert plan.imports == ["toy-4"]
+    assert set(plan.trainings) == {"toy-8"}
+    assert "their page" in plan.in_place["toy-8"]
+    assert plan.missing == {}
+    assert set(plan.complete) == {"toy/attacks-4", "toy/attacks-8"}
+    assert any(line.startswith("  toy-8: about") for line in plan.lines())
+    assert workflow.training_images("toy-4", "train") == []
+    assert workflow.training_images("toy-8", "train") == paths.split_files("digits", "train")
+    imported, trained = (workflow.model_specification(name) for name in ("toy-4", "toy-8"))
+    assert imported["training"] is None
+    assert imported["checkpoint"]["file"] == "toy-4.pt"
+    assert trained["checkpoint"] is None
+    assert trained["training"]["epochs"] == 1
+    assert trained["in_place_of"] == "toy-8.pt"
+
+
+def test_a_model_imported_before_stays_so_and_one_trained_in_place_gives_way(load_toy, tmp_path, answers):
+    answers(False)
+    catalogue = load_toy(publish_toy)
+    for name, checkpoint in (("toy-4", {"file": "toy-4.pt"}), ("toy-8", None)):
+        manifest = {"specification": {"checkpoint": checkpoint}}
+        write_json(paths.model_folder("demo", name) / "manifest.json", manifest)
+    available = find_available(catalogue)
+    assert available.imports("toy-4")
+    assert not available.imports("toy-8")
+    (tmp_path / "data" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "data" / "checkpoints" / "toy-8.pt").touch()
+    assert find_available(load_toy(publish_toy, data_root=str(tmp_path / "data"))).imports("toy-8")
+
+
+def test_an_import_needs_no_training_images(load_toy, tmp_path, answers):
+    answers(False)
+    (tmp_path / "data" / "checkpoints").mkdir(parents=True)
+    for name in ("toy-4.pt", "toy-8.pt"):
+        (tmp_path / "data" / "checkpoints" / name).touch()
+    catalogue = load_toy(publish_toy, scale="full", data_root=str(tmp_path / "data"))
+    assert set(find_available(catalogue).missing()) == {"mnist/test"}

@@ -249,6 +249,48 @@ def test_provenance_of_trained_models_names_their_training_data(tmp_path: Path) 
     assert found.inputs == {"model net": 3.0}
 
 
+def test_every_table_states_which_weights_stand_behind_its_numbers(tmp_path: Path) -> None:
+    origins: dict[str, dict[str, Any]] = {
+        "imported": {"checkpoint": {"file": "net.pt"}, "training": None},
+        "replaced": {"checkpoint": None, "training": {}, "in_place_of": "other.pt"},
+        "trained": {"checkpoint": None, "training": {}},
+    }
+    models = []
+    for name, origin in origins.items():
+        (tmp_path / name).mkdir()
+        specification = {"dataset": "digits", "seed": 5, **origin}
+        manifest = {"libraries": {}, "device": "cpu", "seconds": 3.0, "code": "0.1.0"}
+        text = json.dumps({**manifest, "specification": specification})
+        (tmp_path / name / "manifest.json").write_text(text, encoding="utf-8")
+        models.append(TrainedModel(name, tmp_path / name))
+
+    def statement(*chosen: TrainedModel) -> str:
+        return provenance_of(
+            ArtefactInputs(work="w", name="table-1", scale="full", models=chosen)
+        ).statement()
+
+    assert "imported · published weights net.pt" in statement(models[0])
+    assert "replaced · trained here in place of published weights other.pt" in statement(models[1])
+    for part in (
+        "imported: published weights net.pt",
+        "replaced: trained here in place",
+        "trained: trained here",
+    ):
+        assert part in statement(*models)
+
+
+def test_the_weights_of_an_evaluated_network_are_stated(evaluations: dict[str, Any], tmp_path: Path) -> None:
+    manifest = {"specification": {"checkpoint": {"file": "net.pt"}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    inputs = ArtefactInputs(
+        work="invented2020",
+        name="table-1",
+        scale="demo",
+        results=load_results({"natural": {**evaluations["natural"], "network": str(tmp_path)}}),
+    )
+    assert provenance_of(inputs).weights == {"natural": "published weights net.pt"}
+
+
 def test_a_figure_from_a_formula_says_that_it_has_no_data() -> None:
     found = provenance_of(ArtefactInputs(work="w", name="figure-1", scale="full"))
     assert found.statement() == "scale full · from formulas alone, no data"
