@@ -9,10 +9,11 @@ with job(snakemake):
     specification = json.loads(snakemake.params.spec)
     folder = Path(snakemake.output.weights).parent
     if specification["checkpoint"]:
-        from gauntlet.configuration.paths import DOWNLOADS
+        from gauntlet.configuration.paths import ACCEPTED_CHECKPOINTS, DOWNLOADS
         from gauntlet.training.importing import import_checkpoint
 
-        import_checkpoint(specification, folder, snakemake.config["data_root"], DOWNLOADS)
+        data_root = snakemake.config["data_root"]
+        import_checkpoint(specification, folder, data_root, DOWNLOADS, ACCEPTED_CHECKPOINTS)
     else:
         from gauntlet.datasets import open_split
         from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic

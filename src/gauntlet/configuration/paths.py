@@ -10,6 +10,9 @@ REPORTS = Path("reports")
 DOWNLOADS = RESULTS / "downloads"
 """Cache of downloaded archives and checkpoints."""
 
+ACCEPTED_CHECKPOINTS = RESULTS / "checkpoints.lock.json"
+"""SHA-256 of every checkpoint without a published one, from its first use on."""
+
 TABLE_SUFFIXES = ("csv", "md", "tex")
 FIGURE_SUFFIXES = ("csv", "pdf", "svg", "png")
 

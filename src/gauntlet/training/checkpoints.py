@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from gauntlet.errors import DataError, ResourceUnavailable
 from gauntlet.runtime.availability import Availability
 from gauntlet.runtime.downloads import download
-from gauntlet.runtime.files import file_sha256
+from gauntlet.runtime.files import file_sha256, read_json, write_json
 from gauntlet.training.schedules import Strict
 
 FOLDER = "checkpoints"
@@ -37,8 +38,9 @@ class CheckpointSettings(Strict):
         file: its name, looked for in the folder ``checkpoints`` of the data root before any download.
         url: address that delivers the file itself; null where a person has to fetch it.
         page: where a person finds it.
-        sha256: its SHA-256, or at least the first eight digits, which torch hub puts into file names. A file
-            whose hash is not given here is not used.
+        sha256: its SHA-256, or at least the first eight digits, which torch hub puts into file names. Without it
+            the file is never downloaded; one in the data root is accepted on first use and held to its hash from
+            then on.
         format: how its parameters are named.
     """
 
@@ -64,34 +66,39 @@ def availability(settings: CheckpointSettings, data_root: Path | None, downloads
         downloads: the folder of downloads.
     """
     here = find(settings, data_root, downloads)
-    if settings.sha256 is None:
-        return Availability(local=False, reason=_trust(settings, here))
     if here is not None:
         return Availability(local=True)
-    hosts = () if settings.url is None else (urlsplit(settings.url).hostname or "",)
+    hosts = (urlsplit(settings.url).hostname or "",) if settings.url and settings.sha256 else ()
     return Availability(local=False, hosts=hosts, reason=_by_hand(settings))
 
 
 def find(settings: CheckpointSettings, data_root: Path | None, downloads: Path) -> Path | None:
-    """Return the file in the data root or among the downloads, unchecked, or None."""
-    for folder in (data_root, downloads):
+    """Return the file in the data root or, if its hash is published, among the downloads; unchecked, or None."""
+    for folder in (data_root, downloads if settings.sha256 else None):
         if folder is not None and (folder / FOLDER / settings.file).is_file():
             return folder / FOLDER / settings.file
     return None
 
 
-def fetch(settings: CheckpointSettings, data_root: Path | None, downloads: Path) -> Path:
+def fetch(settings: CheckpointSettings, data_root: Path | None, downloads: Path, accepted: Path) -> Path:
     """Return the checkpoint's file, downloaded if need be, with its hash checked.
 
+    Args:
+        settings: the checkpoint.
+        data_root: the user's folder of data, if there is one.
+        downloads: the folder of downloads.
+        accepted: file of the hashes that were accepted on first use.
+
     Raises:
-        ResourceUnavailable: it is not here and cannot be downloaded, or its hash is not given.
-        DataError: its hash is another one.
+        ResourceUnavailable: it is not here and cannot be downloaded.
+        DataError: its hash is another one than the published one or that of its first use.
     """
     here = find(settings, data_root, downloads)
-    if settings.sha256 is None:
-        raise ResourceUnavailable(_trust(settings, here))
+    if here is not None and settings.sha256 is None:
+        _hold_to_first_use(here, accepted)
+        return here
     if here is None:
-        if settings.url is None:
+        if settings.url is None or settings.sha256 is None:
             raise ResourceUnavailable(_by_hand(settings))
         here = download(settings.url, downloads / FOLDER / settings.file, lambda file: _fault(file, settings))
     fault = _fault(here, settings)
@@ -107,14 +114,21 @@ def _fault(file: Path, settings: CheckpointSettings) -> str | None:
     return f"its SHA-256 is {found}, and not {settings.sha256}"
 
 
-def _trust(settings: CheckpointSettings, here: Path | None) -> str:
-    """Log how to name the hash of a checkpoint that has none yet."""
-    if here is None:
-        return (
-            f"no SHA-256 is known for {settings.file}: save it from {settings.url or settings.page} "
-            f"in the folder {FOLDER} of the data root, and its SHA-256 will be shown here"
-        )
-    return f"{here} has SHA-256 {file_sha256(here)}; if you trust it, write this as sha256 of the checkpoint"
+def _hold_to_first_use(file: Path, accepted: Path) -> None:
+    """Accept a file without a published hash the first time; from then on only the same content."""
+    accepted.parent.mkdir(parents=True, exist_ok=True)
+    # Several models may be imported at once.
+    with accepted.with_name(f".{accepted.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        hashes = read_json(accepted) if accepted.is_file() else {}
+        found = file_sha256(file)
+        if hashes.setdefault(file.name, found) != found:
+            raise DataError(
+                f"{file} has changed: its SHA-256 is {found}, and {accepted} holds {hashes[file.name]} under the "
+                f"key {file.name} since its first use. Put the old file back; or, if the new one is right, remove "
+                "that key and the models that were imported from the old one"
+            )
+        write_json(accepted, dict(sorted(hashes.items())))
 
 
 def _by_hand(settings: CheckpointSettings) -> str:

@@ -23,7 +23,11 @@ from gauntlet.training.tensor_files import read_tensors
 
 
 def import_checkpoint(
-    specification: Mapping[str, Any], folder: str | Path, data_root: str | Path | None, downloads: str | Path
+    specification: Mapping[str, Any],
+    folder: str | Path,
+    data_root: str | Path | None,
+    downloads: str | Path,
+    accepted: str | Path,
 ) -> Classifier:
     """Fetch a model's checkpoint and write it as weights, an empty history and a manifest.
 
@@ -32,6 +36,7 @@ def import_checkpoint(
         folder: where the files go.
         data_root: the user's folder of data, if there is one.
         downloads: the folder of downloads.
+        accepted: file of the hashes that were accepted on first use.
 
     Returns:
         The model, in eval mode, on the CPU.
@@ -42,7 +47,7 @@ def import_checkpoint(
     """
     recorder = Recorder()
     settings = CheckpointSettings.model_validate(specification["checkpoint"])
-    file = fetch(settings, Path(data_root) if data_root else None, Path(downloads))
+    file = fetch(settings, Path(data_root) if data_root else None, Path(downloads), Path(accepted))
     model = build_model(specification)
     fill(model, read_tensors(file, FORMATS[settings.format]), FORMATS[settings.format], file)
     save_weights(model, folder)

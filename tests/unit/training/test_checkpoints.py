@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from gauntlet.errors import DataError, ResourceUnavailable
-from gauntlet.runtime.files import file_sha256
+from gauntlet.runtime.files import file_sha256, read_json
 from gauntlet.training.checkpoints import CheckpointSettings, availability, fetch
 
 CONTENT = bytes(range(256)) * 400
@@ -75,10 +75,10 @@ def test_the_data_root_goes_before_the_downloads_and_these_before_the_host(data_
     wanted = settings(sha256=known, url=host.url)
     assert not availability(wanted, data_root, tmp_path).local
     assert availability(wanted, data_root, tmp_path).hosts == ("127.0.0.1",)
-    assert fetch(wanted, data_root, tmp_path) == tmp_path / "checkpoints" / "net.pt"
+    assert fetch(wanted, data_root, tmp_path, tmp_path / "lock.json") == tmp_path / "checkpoints" / "net.pt"
     assert host.asked == [None]
     put(data_root)
-    assert fetch(wanted, data_root, tmp_path) == data_root / "checkpoints" / "net.pt"
+    assert fetch(wanted, data_root, tmp_path, tmp_path / "lock.json") == data_root / "checkpoints" / "net.pt"
     assert availability(wanted, data_root, tmp_path).local
     assert host.asked == [None]
 
@@ -87,48 +87,64 @@ def test_a_broken_transfer_is_continued(tmp_path, known, host):
     wanted = settings(sha256=known, url=host.url)
     host.limit = 1000
     with pytest.raises(ResourceUnavailable, match=r"net\.pt"):
-        fetch(wanted, None, tmp_path)
+        fetch(wanted, None, tmp_path, tmp_path / "lock.json")
     assert not (tmp_path / "checkpoints" / "net.pt").exists()
     host.limit = None
-    assert fetch(wanted, None, tmp_path).read_bytes() == CONTENT
+    assert fetch(wanted, None, tmp_path, tmp_path / "lock.json").read_bytes() == CONTENT
     assert host.asked == [None, "bytes=1000-"]
 
 
 def test_the_prefix_of_a_hash_is_enough(data_root, tmp_path, known):
     put(data_root)
-    assert fetch(settings(sha256=known[:8]), data_root, tmp_path).read_bytes() == CONTENT
+    assert (
+        fetch(settings(sha256=known[:8]), data_root, tmp_path, tmp_path / "lock.json").read_bytes() == CONTENT
+    )
 
 
 def test_another_content_is_refused_wherever_it_comes_from(data_root, tmp_path, host):
     wanted = settings(sha256="0" * 64, url=host.url)
     with pytest.raises(DataError, match="SHA-256"):
-        fetch(wanted, data_root, tmp_path)
+        fetch(wanted, data_root, tmp_path, tmp_path / "lock.json")
     assert not list((tmp_path / "checkpoints").glob("net*"))
     put(data_root)
     with pytest.raises(DataError, match=str(data_root)):
-        fetch(wanted, data_root, tmp_path)
+        fetch(wanted, data_root, tmp_path, tmp_path / "lock.json")
 
 
-def test_a_checkpoint_without_a_hash_is_refused_and_its_hash_told(data_root, tmp_path, known):
+def test_a_file_without_a_published_hash_is_accepted_once_and_no_other_after_it(data_root, tmp_path, known):
     put(data_root)
-    with pytest.raises(ResourceUnavailable, match=f"{known}.*sha256"):
-        fetch(settings(), data_root, tmp_path)
-    found = availability(settings(), data_root, tmp_path)
-    assert not found.local
-    assert found.hosts == ()
-    assert known in found.reason
+    assert availability(settings(), data_root, tmp_path).local
+    for _ in range(2):
+        here = fetch(settings(), data_root, tmp_path, tmp_path / "lock.json")
+        assert here == data_root / "checkpoints" / "net.pt"
+    assert read_json(tmp_path / "lock.json") == {"net.pt": known}
+    put(data_root, b"something else")
+    with pytest.raises(DataError, match=r"net\.pt has changed.*lock\.json.*the key net\.pt.*remove that key"):
+        fetch(settings(), data_root, tmp_path, tmp_path / "lock.json")
+    assert read_json(tmp_path / "lock.json") == {"net.pt": known}
+    (tmp_path / "lock.json").unlink()
+    assert fetch(settings(), data_root, tmp_path, tmp_path / "lock.json").read_bytes() == b"something else"
+
+
+def test_a_file_without_a_published_hash_is_never_downloaded(tmp_path, host):
+    wanted = settings(url=host.url)
+    assert availability(wanted, None, tmp_path).hosts == ()
+    put(tmp_path)
+    with pytest.raises(ResourceUnavailable, match="save it from"):
+        fetch(wanted, None, tmp_path, tmp_path / "lock.json")
+    assert host.asked == []
 
 
 def test_a_checkpoint_that_nobody_can_download_says_where_a_person_finds_it(data_root, tmp_path, known):
     for asked in (settings(sha256=known), settings()):
         assert "their page" in availability(asked, data_root, tmp_path).reason
         with pytest.raises(ResourceUnavailable, match="their page"):
-            fetch(asked, data_root, tmp_path)
+            fetch(asked, data_root, tmp_path, tmp_path / "lock.json")
 
 
 def test_an_unreachable_host_is_a_message(tmp_path, known):
     with pytest.raises(ResourceUnavailable, match=r"127\.0\.0\.1:9/"):
-        fetch(settings(sha256=known, url="http://127.0.0.1:9/net.pt"), None, tmp_path)
+        fetch(settings(sha256=known, url="http://127.0.0.1:9/net.pt"), None, tmp_path, tmp_path / "lock.json")
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,9 @@ def keras_layers():
 def test_a_keras_network_computes_what_its_layers_compute_channels_last(file, tmp_path):
     layers = keras_layers()
     write_keras(file, layers)
-    import_checkpoint(published(SMALL, file, "keras"), tmp_path / "out", tmp_path, tmp_path)
+    import_checkpoint(
+        published(SMALL, file, "keras"), tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json"
+    )
     images = torch.rand(4, 1, 12, 10)
     kernel, bias = layers["conv2d_2"].values()
     windows = (images[:, 0] - 0.5).unfold(1, 3, 1).unfold(2, 3, 1)
@@ -97,7 +99,9 @@ def test_a_keras_network_that_does_not_fit_is_refused(change, message, file, tmp
     change(layers)
     write_keras(file, layers)
     with pytest.raises(DataError, match=message):
-        import_checkpoint(published(SMALL, file, "keras"), tmp_path / "out", tmp_path, tmp_path)
+        import_checkpoint(
+            published(SMALL, file, "keras"), tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json"
+        )
 
 
 def test_an_hdf5_file_without_layers_is_refused(file, tmp_path):
@@ -106,7 +110,9 @@ def test_an_hdf5_file_without_layers_is_refused(file, tmp_path):
     with h5py.File(file, "w") as content:
         content.create_group("something")
     with pytest.raises(DataError, match="cannot be read"):
-        import_checkpoint(published(SMALL, file, "keras"), tmp_path / "out", tmp_path, tmp_path)
+        import_checkpoint(
+            published(SMALL, file, "keras"), tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json"
+        )
 
 
 def at_small_scale(name):
@@ -124,7 +130,7 @@ def test_the_normed_network_is_read_from_features_and_dense_layers_behind_module
             state[f"module.{dense.get(layer, f'features.{layer}')}.{part}"] = tensor
     torch.save(state, file)
     job["checkpoint"] = {"file": file.name, "page": "p", "sha256": file_sha256(file), "format": "rays_mnist"}
-    import_checkpoint(job, tmp_path / "out", tmp_path, tmp_path)
+    import_checkpoint(job, tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json")
     images = torch.rand(2, 1, 28, 28)
     torch.testing.assert_close(load_model(tmp_path / "out")(images), network.eval()(images))
 
@@ -132,7 +138,7 @@ def test_the_normed_network_is_read_from_features_and_dense_layers_behind_module
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["chen-mnist-cnn7", "chen-mnist-cnn6"])
 def test_a_published_network_is_right_on_99_of_100_real_digits(name, shared_data, tmp_path):
-    import_checkpoint(at_small_scale(name), tmp_path / "out", shared_data, tmp_path)
+    import_checkpoint(at_small_scale(name), tmp_path / "out", shared_data, tmp_path, tmp_path / "lock.json")
     images, labels = (
         torch.from_numpy(
             parse_idx(
