@@ -17,7 +17,7 @@ class Plan:
 
     Attributes:
         trainings: arithmetic of each training that can be done and is not.
-        in_place: models to train because their published weights cannot be had, with the reason.
+        in_place: models to train because their published weights cannot be had, with the arithmetic and the reason.
         imports: checkpoints to import.
         evaluations: arithmetic of each evaluation, by ``work/evaluation``.
         artefacts: number of artefacts that can be made.
@@ -28,7 +28,7 @@ class Plan:
     """
 
     trainings: dict[str, Arithmetic] = field(default_factory=dict)
-    in_place: dict[str, str] = field(default_factory=dict)
+    in_place: dict[str, tuple[Arithmetic, str]] = field(default_factory=dict)
     imports: list[str] = field(default_factory=list)
     evaluations: dict[str, Arithmetic] = field(default_factory=dict)
     artefacts: int = 0
@@ -58,11 +58,8 @@ class Plan:
         if self.in_place:
             yield ""
             yield "Trained in place of published weights:"
-            for name, reason in self.in_place.items():
-                cost = (
-                    hours([self.trainings[name]]) if name in self.trainings else "its images are missing too"
-                )
-                yield f"  {name}: {cost} ({reason})"
+            for name, (arithmetic, reason) in self.in_place.items():
+                yield f"  {name}: {hours([arithmetic])}; {reason}"
         if self.missing:
             yield ""
             yield "Missing here, and what is skipped for it (the report says so too):"
@@ -85,7 +82,7 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
         if (paths.model_folder(catalogue.scale, name) / "manifest.json").is_file():
             continue
         if name in in_place:
-            plan.in_place[name] = in_place[name]
+            plan.in_place[name] = training_work(catalogue, name), in_place[name]
         if catalogue.models[name].checkpoint is None:
             plan.complete[name] = training_work(catalogue, name)
         if available.model(name):

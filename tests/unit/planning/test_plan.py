@@ -190,7 +190,8 @@ def test_published_weights_are_imported_where_they_are_here_and_else_trained_in_
     plan = make_plan(workflow.catalogue, workflow.available)
     assert plan.imports == ["toy-4"]
     assert set(plan.trainings) == {"toy-8"}
-    assert "their page" in plan.in_place["toy-8"]
+    assert plan.in_place["toy-8"][0] == plan.trainings["toy-8"]
+    assert "their page" in plan.in_place["toy-8"][1]
     assert plan.missing == {}
     assert set(plan.complete) == {"toy/attacks-4", "toy/attacks-8"}
     assert any(line.startswith("  toy-8: about") for line in plan.lines())
