@@ -31,6 +31,11 @@ def specification(architecture, file, layout, **more):
     }
 
 
+def imported(job, folder):
+    """Import a checkpoint that lies in the folder, into its subfolder ``out``."""
+    import_checkpoint(job, folder / "out", folder, folder, folder / "lock.json")
+
+
 def random_network(architecture):
     """A network of ours whose every tensor is random, batch statistics included."""
     model = build_model({"architecture": architecture, "input_shape": [3, 16, 16], "classes": 10, "seed": 1})
@@ -131,13 +136,7 @@ def test_every_tensor_of_a_published_network_arrives(layout, zipped, publish, tm
     architecture, published = LAYOUTS[layout]
     network = random_network(architecture).eval()
     file = publish(published(network), _use_new_zipfile_serialization=zipped)
-    import_checkpoint(
-        specification(architecture, file, layout),
-        tmp_path / "out",
-        tmp_path,
-        tmp_path,
-        tmp_path / "lock.json",
-    )
+    imported(specification(architecture, file, layout), tmp_path)
     model = load_model(tmp_path / "out")
     images = torch.rand(3, 3, 16, 16)
     normal = (images - torch.tensor(CIFAR_MEAN).view(3, 1, 1)) / torch.tensor(CIFAR_STD).view(3, 1, 1)
@@ -158,13 +157,7 @@ def test_a_wide_network_is_found_under_every_wrapper_it_was_published_in(
     network = random_network(WIDE)
     state = {prefix + name: tensor for name, tensor in trades(network).items() if "sub_block" not in name}
     file = publish({container: state, "epoch": 200})
-    import_checkpoint(
-        specification(WIDE, file, "trades_cifar"),
-        tmp_path / "out",
-        tmp_path,
-        tmp_path,
-        tmp_path / "lock.json",
-    )
+    imported(specification(WIDE, file, "trades_cifar"), tmp_path)
     own = bare_network(load_model(tmp_path / "out")).state_dict()
     for name, tensor in network.state_dict().items():
         assert torch.equal(own[name], tensor), name
@@ -176,7 +169,7 @@ def test_a_torchvision_network_of_the_library_itself_arrives(publish, tmp_path):
     published = resnet50(num_classes=10)
     file = publish(published.state_dict())
     job = specification({"name": "torchvision_resnet50"}, file, "torchvision", normalization=None)
-    import_checkpoint(job, tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json")
+    imported(job, tmp_path)
     images = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(
         load_model(tmp_path / "out")(images), published.eval()(images), rtol=1e-4, atol=1e-4
@@ -187,9 +180,7 @@ def test_the_history_of_an_import_is_empty(publish, tmp_path):
     import pandas as pd
 
     file = publish(renamed(random_network(THIN)))
-    import_checkpoint(
-        specification(THIN, file, "torchvision"), tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json"
-    )
+    imported(specification(THIN, file, "torchvision"), tmp_path)
     history = pd.read_parquet(tmp_path / "out" / "history.parquet")
     assert history.empty
     assert {"epoch", "loss", "test_accuracy"} <= set(history.columns)
@@ -200,9 +191,7 @@ def test_safetensors_are_read_too(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     file = tmp_path / "checkpoints" / "net.safetensors"
     save_file(renamed(network), file)
-    import_checkpoint(
-        specification(THIN, file, "torchvision"), tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json"
-    )
+    imported(specification(THIN, file, "torchvision"), tmp_path)
     assert torch.equal(
         load_file(tmp_path / "out" / "weights.safetensors")["network.fc.bias"], network.fc.bias
     )
@@ -222,13 +211,7 @@ def test_a_network_that_does_not_fit_is_refused_by_its_tensors_names(change, mes
     change(state)
     file = publish(state)
     with pytest.raises(DataError, match=message):
-        import_checkpoint(
-            specification(THIN, file, "torchvision"),
-            tmp_path / "out",
-            tmp_path,
-            tmp_path,
-            tmp_path / "lock.json",
-        )
+        imported(specification(THIN, file, "torchvision"), tmp_path)
     assert not (tmp_path / "out" / "weights.safetensors").exists()
 
 
@@ -237,7 +220,7 @@ def test_a_normalization_other_than_the_checkpoints_is_refused(normalization, pu
     file = publish(madrylab(random_network(RESNET50)))
     job = specification(RESNET50, file, "madrylab_cifar", normalization=normalization)
     with pytest.raises(DataError, match=r"normalization\.mean"):
-        import_checkpoint(job, tmp_path / "out", tmp_path, tmp_path, tmp_path / "lock.json")
+        imported(job, tmp_path)
 
 
 class Touch:
@@ -254,13 +237,7 @@ class Touch:
 def test_code_inside_a_checkpoint_never_runs(zipped, publish, tmp_path):
     content = {"state_dict": renamed(random_network(THIN), prefix="1."), "trap": Touch(tmp_path / "touched")}
     file = publish(content, _use_new_zipfile_serialization=zipped)
-    import_checkpoint(
-        specification(THIN, file, "hadisalman_cifar"),
-        tmp_path / "out",
-        tmp_path,
-        tmp_path,
-        tmp_path / "lock.json",
-    )
+    imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
     assert not (tmp_path / "touched").exists()
 
 
@@ -277,26 +254,14 @@ class Shell:
 def test_what_reaches_for_the_operating_system_is_refused(publish, tmp_path):
     file = publish(hadisalman(random_network(THIN)) | {"trap": Shell(tmp_path / "touched")})
     with pytest.raises(DataError, match="safetensors"):
-        import_checkpoint(
-            specification(THIN, file, "hadisalman_cifar"),
-            tmp_path / "out",
-            tmp_path,
-            tmp_path,
-            tmp_path / "lock.json",
-        )
+        imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
     assert not (tmp_path / "touched").exists()
 
 
 def test_settings_saved_beside_the_tensors_do_no_harm(publish, tmp_path):
     content = hadisalman(random_network(THIN)) | {"args": argparse.Namespace(lr=0.1), "done": {1, 2}}
     file = publish(content)
-    import_checkpoint(
-        specification(THIN, file, "hadisalman_cifar"),
-        tmp_path / "out",
-        tmp_path,
-        tmp_path,
-        tmp_path / "lock.json",
-    )
+    imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
     assert (tmp_path / "out" / "weights.safetensors").exists()
 
 
@@ -304,13 +269,7 @@ def test_settings_saved_beside_the_tensors_do_no_harm(publish, tmp_path):
 def test_a_file_without_a_mapping_of_tensors_is_refused(content, publish, tmp_path):
     file = publish(content)
     with pytest.raises(DataError, match="no mapping of tensors"):
-        import_checkpoint(
-            specification(THIN, file, "hadisalman_cifar"),
-            tmp_path / "out",
-            tmp_path,
-            tmp_path,
-            tmp_path / "lock.json",
-        )
+        imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["net.pt", "net.safetensors"])
@@ -319,10 +278,4 @@ def test_a_file_that_is_no_checkpoint_is_refused(name, tmp_path):
     file = tmp_path / "checkpoints" / name
     file.write_bytes(b"<html>quota exceeded</html>")
     with pytest.raises(DataError, match=name):
-        import_checkpoint(
-            specification(THIN, file, "hadisalman_cifar"),
-            tmp_path / "out",
-            tmp_path,
-            tmp_path,
-            tmp_path / "lock.json",
-        )
+        imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
