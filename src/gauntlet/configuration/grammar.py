@@ -137,6 +137,10 @@ class ClaimEntry(Evidence):
         None, description="function in the chapter's claims module; the claim's name if empty"
     )
     source: str = Field("", description="number of the claim in the work's specification")
+    reduced: str | None = Field(
+        None, description="what is judged at this scale in place of the statement, where that is less"
+    )
+    untestable: str | None = Field(None, description="why the claim cannot be tested at this scale")
 
 
 class Document(Strict):

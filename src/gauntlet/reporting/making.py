@@ -22,7 +22,9 @@ from gauntlet.reporting.writers import write_figure, write_table
 from gauntlet.runtime.files import atomic_path, write_text
 from gauntlet.runtime.job import log
 
-CLAIM_COLUMNS = ("claim", "source", "statement", "criterion", "decision", "reason", "numbers", "scale")
+CLAIM_COLUMNS = (
+    "claim", "source", "statement", "reduced", "criterion", "decision", "reason", "numbers", "scale",
+)  # fmt: skip
 
 
 def find_function(work: str, chapter: str, name: str) -> Callable[..., Any]:
@@ -89,11 +91,13 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
 
     Args:
         spec: ``claims``: per claim what `load_inputs` takes, with ``chapter``, ``source``, ``check`` (the
-            chapter's function) and ``missing`` (why its inputs cannot be had).
+            chapter's function), ``reduced`` (what is judged at this scale in place of the statement),
+            ``untestable`` (why nothing can be judged at this scale) and ``missing`` (why its inputs cannot be had).
 
     Returns:
-        One row per claim: its name and number in the specification, what it says, what counts as support (the
-        docstring of its check), the decision with its reason, and the numbers that decided, as JSON.
+        One row per claim: its name and number in the specification, what it says, what was judged in its place,
+        what counts as support (the docstring of its check), the decision with its reason, and the numbers that
+        decided, as JSON.
 
     Raises:
         RuntimeError: a check failed; the message names the claim.
@@ -106,7 +110,7 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
         numbers = {key: _finite(value) for key, value in verdict.numbers.items()}
         rows.append(
             {
-                **{key: claim[key] for key in ("source", "statement", "scale")},
+                **{key: claim[key] for key in ("source", "statement", "reduced", "scale")},
                 "claim": claim["name"],
                 "criterion": " ".join((inspect.getdoc(check) or "").split()),
                 "decision": verdict.decision,
@@ -123,14 +127,16 @@ def write_claims(verdicts: pd.DataFrame, csv: str | Path, markdown: str | Path) 
         verdicts.to_csv(temporary, index=False, lineterminator="\n")
     lines = ["| claim | statement | verdict | reason | criterion |", "| :--- | :--- | :--- | :--- | :--- |"]
     for row in verdicts.itertuples():
-        cells = (row.claim, row.statement, f"**{row.decision}**", row.reason, row.criterion)
+        judged = f"{row.statement} Judged at this scale: {row.reduced}" if row.reduced else row.statement
+        cells = (row.claim, judged, f"**{row.decision}**", row.reason, row.criterion)
         lines.append(f"| {' | '.join(escape_markdown(str(cell)) for cell in cells)} |")
     write_text(markdown, "\n".join(lines) + "\n")
 
 
 def _verdict(claim: Mapping[str, Any], check: Callable[..., Any]) -> Verdict:
-    if claim.get("missing"):
-        return not_testable(claim["missing"])
+    for reason in (claim.get("missing"), claim["untestable"]):
+        if reason:
+            return not_testable(reason)
     try:
         verdict = check(load_inputs(claim))
     except Exception as error:

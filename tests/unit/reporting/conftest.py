@@ -261,6 +261,8 @@ def claims_of(evaluations: dict[str, Any]) -> dict[str, Any]:
                 "statement": statement,
                 "check": f"claims.{check}",
                 "scale": "demo",
+                "reduced": "Smoothing | hurts one network." if name == "c2" else "",
+                "untestable": "",
                 "missing": missing,
                 "evaluations": evaluations,
             }

@@ -26,6 +26,7 @@ def test_the_claims_of_a_work_become_a_table_of_verdicts(
         "claim",
         "source",
         "statement",
+        "reduced",
         "criterion",
         "decision",
         "reason",
@@ -41,7 +42,17 @@ def test_the_claims_of_a_work_become_a_table_of_verdicts(
     assert numbers["hardened minus natural, low"] > 0
     markdown = (tmp_path / "claims.md").read_text(encoding="utf-8").splitlines()
     assert len(markdown) == 6
-    assert r"Smoothing \| hurts." in markdown[3]
+    assert r"Smoothing \| hurts. Judged at this scale: Smoothing \| hurts one network." in markdown[3]
+    assert "Judged at this scale" not in markdown[2]
+
+
+def test_a_claim_that_cannot_be_tested_at_a_scale_is_not_judged(
+    invented_work: str, claims_spec: dict[str, Any]
+) -> None:
+    """The check would fail if it were called."""
+    claims_spec["claims"][1] |= {"check": "claims.failing", "untestable": "30 of 10,000 iterations"}
+    found = check_claims(claims_spec)
+    assert list(found.loc[1, ["decision", "reason"]]) == ["not testable", "30 of 10,000 iterations"]
 
 
 def test_a_check_that_fails_names_its_claim(invented_work: str, claims_spec: dict[str, Any]) -> None:
@@ -72,6 +83,8 @@ def test_numbers_that_json_cannot_hold_become_null(
         "statement": "s",
         "check": "claims.endless",
         "scale": "demo",
+        "reduced": "",
+        "untestable": "",
         "missing": None,
     }
     assert json.loads(check_claims({"claims": [claim]})["numbers"].iloc[0]) == {"x": None, "y": 1.0}
