@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gauntlet.architectures.layers import conv3x3, initialise_he, pooled_classifier
+from gauntlet.architectures.layers import conv3x3, initialise_he, pooled_classifier, same_padding
 from gauntlet.contracts import ARCHITECTURES, Architecture
 from gauntlet.setting_types import PositiveInt, Radius
 
@@ -31,6 +31,8 @@ class CenteredImages(nn.Module):
 class ChallengeBlock(nn.Module):
     """BN, leaky ReLU and conv3x3, twice; the shortcut has no weights.
 
+    Convolutions with a stride are padded as TensorFlow does it: with one row of zeros, below, where the side is even.
+
     Args:
         inputs: input channels.
         width: output channels, not fewer than the inputs.
@@ -42,7 +44,8 @@ class ChallengeBlock(nn.Module):
         super().__init__()
         self.first, self.stride, self.missing = first, stride, width - inputs
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = conv3x3(inputs, width, stride)
+        # Where it has a stride it is padded in ``forward``, which knows the side.
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=0 if stride > 1 else 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv2 = conv3x3(width, width)
 
@@ -51,6 +54,8 @@ class ChallengeBlock(nn.Module):
         active = F.leaky_relu(self.bn1(x), NEGATIVE_SLOPE)
         shortcut = active if self.first else x
         if self.stride > 1:
+            (top, bottom), (left, right) = (same_padding(side, 3, self.stride) for side in x.shape[2:])
+            active = F.pad(active, (left, right, top, bottom))
             shortcut = F.avg_pool2d(shortcut, self.stride)
         if self.missing:
             before = self.missing // 2

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 from torch import nn
 
+from gauntlet.architectures.layers import same_padding
 from gauntlet.contracts import ARCHITECTURES, Architecture
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import NonNegativeInt, PositiveInt
@@ -142,7 +143,7 @@ def _convolution(
     padding = 0
     if layer.padding == "same":
         (top, bottom), (left, right) = (
-            _same_padding(side, layer.kernel, layer.stride) for side in (height, width)
+            same_padding(side, layer.kernel, layer.stride) for side in (height, width)
         )
         if top == bottom == left == right:
             padding = top
@@ -157,9 +158,3 @@ def _convolution(
         modules.append(nn.BatchNorm2d(layer.channels))
     modules.append(nn.ReLU())
     return modules, height, width
-
-
-def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after a side so that ceil(side / stride) outputs fit."""
-    needed = max((-(-side // stride) - 1) * stride + kernel - side, 0)
-    return needed // 2, needed - needed // 2

@@ -20,6 +20,12 @@ def conv1x1(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
 
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a side so that ceil(side / stride) outputs fit; TensorFlow puts an odd one after it."""
+    needed = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return needed // 2, needed - needed // 2
+
+
 def residual_stages(
     block: Block, inputs: int, widths: Iterable[int], blocks: Iterable[int], expansion: int = 1
 ) -> dict[str, nn.Module]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gauntlet.errors import DataError, ResourceUnavailable
 from gauntlet.runtime.availability import Availability
@@ -28,14 +28,28 @@ FormatName = Literal[
     "trades_cifar",
     "rays_mnist",
     "keras",
+    "mmr",
+    "fab_mnist",
+    "fab_cifar",
+    "fab_cifar_plain",
+    "mnist_challenge",
+    "cifar10_challenge",
 ]
+
+
+def _below_the_folder(file: str) -> str:
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts or not path.name or "\\" in file:
+        raise ValueError("a checkpoint's file is a path below the folder checkpoints")
+    return file
 
 
 class CheckpointSettings(Strict):
     """Source of a published network: the grammar of a model's ``checkpoint``.
 
     Settings:
-        file: its name, looked for in the folder ``checkpoints`` of the data root before any download.
+        file: its name as the publisher gave it, with the folders of an unpacked archive before it; looked for in
+            the folder ``checkpoints`` of the data root before any download.
         url: address that delivers the file itself; null where a person has to fetch it.
         page: where a person finds it.
         sha256: its SHA-256, or at least the first eight digits, which torch hub puts into file names. Without it
@@ -44,7 +58,7 @@ class CheckpointSettings(Strict):
         format: how its parameters are named.
     """
 
-    file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    file: Annotated[str, AfterValidator(_below_the_folder)]
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     page: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None = None
@@ -95,7 +109,7 @@ def fetch(settings: CheckpointSettings, data_root: Path | None, downloads: Path,
     """
     here = find(settings, data_root, downloads)
     if here is not None and settings.sha256 is None:
-        _hold_to_first_use(here, accepted)
+        _hold_to_first_use(settings.file, here, accepted)
         return here
     if here is None:
         if settings.url is None or settings.sha256 is None:
@@ -114,18 +128,18 @@ def _fault(file: Path, settings: CheckpointSettings) -> str | None:
     return f"its SHA-256 is {found}, and not {settings.sha256}"
 
 
-def _hold_to_first_use(file: Path, accepted: Path) -> None:
-    """Accept a file without a published hash the first time; from then on only the same content."""
+def _hold_to_first_use(name: str, file: Path, accepted: Path) -> None:
+    """Accept a file without a published hash the first time; from then on only the same content under its name."""
     accepted.parent.mkdir(parents=True, exist_ok=True)
     # Several models may be imported at once.
     with accepted.with_name(f".{accepted.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         hashes = read_json(accepted) if accepted.is_file() else {}
         found = file_sha256(file)
-        if hashes.setdefault(file.name, found) != found:
+        if hashes.setdefault(name, found) != found:
             raise DataError(
-                f"{file} has changed: its SHA-256 is {found}, and {accepted} holds {hashes[file.name]} under the "
-                f"key {file.name} since its first use. Put the old file back; or, if the new one is right, remove "
+                f"{file} has changed: its SHA-256 is {found}, and {accepted} holds {hashes[name]} under the "
+                f"key {name} since its first use. Put the old file back; or, if the new one is right, remove "
                 "that key and the models that were imported from the old one"
             )
         write_json(accepted, dict(sorted(hashes.items())))
@@ -133,6 +147,6 @@ def _hold_to_first_use(file: Path, accepted: Path) -> None:
 
 def _by_hand(settings: CheckpointSettings) -> str:
     return (
-        f"{settings.file} is not here: save it from {settings.url or settings.page} "
-        f"in the folder {FOLDER} of the data root"
+        f"{FOLDER}/{settings.file} is not below the data root: save it there "
+        f"from {settings.url or settings.page}"
     )

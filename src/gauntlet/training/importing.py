@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gauntlet.contracts import Classifier
 from gauntlet.errors import DataError
@@ -16,6 +16,7 @@ from gauntlet.models import MANIFEST, Normalized, bare_network, build_model, par
 from gauntlet.runtime.files import file_sha256, write_json
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
+from gauntlet.training.channels_last import channels_first
 from gauntlet.training.checkpoints import CheckpointSettings, fetch
 from gauntlet.training.history import write_history
 from gauntlet.training.layouts import FORMATS, CheckpointFormat
@@ -66,16 +67,12 @@ def fill(model: Classifier, tensors: Mapping[str, Tensor], layout: CheckpointFor
             is not the model's.
     """
     network = bare_network(model)
-    renamed: dict[str, Tensor] = {}
-    strange = []
-    for name, tensor in (_in_order(tensors, network) if layout.in_order else tensors).items():
-        if re.fullmatch(layout.ignore, name):
-            continue
-        if prefix := re.match(layout.prefix, name):
-            renamed[_rename(name[prefix.end() :], layout.rename)] = tensor
-        else:
-            strange.append(name)
     own = network.state_dict()
+    renamed, strange = _in_our_names(tensors, layout)
+    if layout.in_order is not None:
+        renamed = _in_order(renamed, list(own), by_name=layout.in_order == "name")
+    if layout.channels_last:
+        renamed |= channels_first({name: renamed[name] for name in own if name in renamed})
     # Older releases of torch did not count the batches of batch norm. The number is never used.
     missing = [name for name in own if name not in renamed and not name.endswith("num_batches_tracked")]
     strange += [name for name in renamed if name not in own]
@@ -95,17 +92,39 @@ def fill(model: Classifier, tensors: Mapping[str, Tensor], layout: CheckpointFor
     network.load_state_dict({**own, **renamed})
 
 
-def _in_order(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+def _in_our_names(
+    tensors: Mapping[str, Tensor], layout: CheckpointFormat
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Return the network's tensors under our names, and the names in the file of those that belong to nothing."""
+    renamed: dict[str, Tensor] = {}
+    strange = []
+    for name, tensor in tensors.items():
+        if re.fullmatch(layout.ignore, name):
+            continue
+        if prefix := re.match(layout.prefix, name):
+            ours = _rename(name[prefix.end() :], layout.rename)
+            if re.fullmatch(layout.opposite, name):
+                tensor = -tensor
+            if ours.endswith("running_var"):
+                tensor = tensor + layout.variance_offset
+            renamed[ours] = tensor
+        else:
+            strange.append(name)
+    return renamed, strange
+
+
+def _in_order(tensors: Mapping[str, Tensor], own: Sequence[str], *, by_name: bool) -> dict[str, Tensor]:
     """Return the tensors of a file under the names of the network's layers, taken in order as far as both go."""
     theirs, ours = (
-        list(dict.fromkeys(name.rpartition(".")[0] for name in names))
-        for names in (tensors, network.state_dict())
+        list(dict.fromkeys(name.rpartition(".")[0] for name in names if "." in name))
+        for names in (sorted(tensors) if by_name else tensors, own)
     )
-    layers = dict(zip(theirs, theirs, strict=True)) | dict(zip(theirs, ours, strict=False))
-    return {
-        f"{layers[layer]}.{part}": tensor
-        for (layer, _, part), tensor in ((name.rpartition("."), tensor) for name, tensor in tensors.items())
-    }
+    layers = dict(zip(theirs, ours, strict=False))
+    ordered = {}
+    for name, tensor in tensors.items():
+        layer, _, part = name.rpartition(".")
+        ordered[f"{layers[layer]}.{part}" if layer in layers else name] = tensor
+    return ordered
 
 
 def _rename(name: str, rules: Iterable[tuple[str, str]]) -> str:

@@ -19,11 +19,7 @@ def is_hdf5(file: Path) -> bool:
 
 
 def read_keras(file: Path) -> dict[str, Tensor]:
-    """Return the weights of a Sequential network, layer by layer, laid out as torch does it.
-
-    Keras keeps a convolution as height x width x input x output, a dense layer as input x output, and flattens an
-    image as height x width x channel. Here a convolution is output x input x height x width, a dense layer output
-    x input, and an image is flattened as channel x height x width.
+    """Return the weights of a Sequential network as they are, layer by layer, as ``<layer>.weight`` and ``.bias``.
 
     Raises:
         DataError: a layer has other weights than a convolution or a dense layer.
@@ -31,7 +27,6 @@ def read_keras(file: Path) -> dict[str, Tensor]:
     import h5py
 
     tensors: dict[str, Tensor] = {}
-    channels = None  # Those of the image that the next dense layer flattens.
     with h5py.File(file, "r") as content:
         group = content.get("model_weights", content)
         for layer in map(_text, group.attrs["layer_names"]):
@@ -44,15 +39,7 @@ def read_keras(file: Path) -> dict[str, Tensor]:
             kernel, bias = weights.pop("kernel", None), weights.pop("bias", None)
             if weights or kernel is None or kernel.ndim not in (2, 4):
                 raise DataError(f"{file}: the layer {layer} is neither a convolution nor a dense layer")
-            if kernel.ndim == 4:
-                kernel = kernel.permute(3, 2, 0, 1)
-                channels = len(kernel)
-            else:
-                kernel = kernel.T
-                if channels is not None:
-                    kernel = kernel.unflatten(1, (-1, channels)).transpose(1, 2).flatten(1)
-                    channels = None
-            tensors[f"{layer}.weight"] = kernel.contiguous()
+            tensors[f"{layer}.weight"] = kernel
             if bias is not None:
                 tensors[f"{layer}.bias"] = bias
     return tensors

@@ -1,4 +1,4 @@
-"""Read the tensors of a published file: torch, safetensors or Keras. No code that the file brings along is run."""
+"""Read the tensors of a file of torch, safetensors, Keras, NumPy or MATLAB. No code that it brings along is run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import IO, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -42,6 +43,8 @@ def read_tensors(file: Path, layout: CheckpointFormat) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
+        if file.suffix in _ARRAYS:
+            return {name: torch.from_numpy(array) for name, array in _ARRAYS[file.suffix](file).items()}
         if is_hdf5(file):
             return read_keras(file)
         with torch.serialization.safe_globals([(Inert, name) for name in referred_globals(file)]):
@@ -62,6 +65,20 @@ def read_tensors(file: Path, layout: CheckpointFormat) -> dict[str, Tensor]:
             f"{file} holds no mapping of tensors {' or '.join(('at its top', *layout.containers))}"
         )
     return {str(name): tensor for name, tensor in content.items()}
+
+
+def _numpy_arrays(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as content:
+        return dict(content)
+
+
+def _matlab_arrays(file: Path) -> dict[str, np.ndarray]:
+    from scipy.io import loadmat
+
+    return {name: array for name, array in loadmat(file).items() if not name.startswith("__")}
+
+
+_ARRAYS = {".npz": _numpy_arrays, ".mat": _matlab_arrays}
 
 
 class Inert:

@@ -130,7 +130,7 @@ def test_a_file_without_a_published_hash_is_never_downloaded(tmp_path, host):
     wanted = settings(url=host.url)
     assert availability(wanted, None, tmp_path).hosts == ()
     put(tmp_path)
-    with pytest.raises(ResourceUnavailable, match="save it from"):
+    with pytest.raises(ResourceUnavailable, match="save it there"):
         fetch(wanted, None, tmp_path, tmp_path / "lock.json")
     assert host.asked == []
 
