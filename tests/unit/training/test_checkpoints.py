@@ -161,3 +161,22 @@ def test_an_unreachable_host_is_a_message(tmp_path, known):
 def test_unusable_settings_are_refused(wrong):
     with pytest.raises(ValidationError):
         settings(**wrong)
+
+
+def test_a_file_lies_in_the_folders_of_its_archive_and_is_remembered_with_them(data_root, tmp_path, known):
+    for folder in ("noise_0.12", "noise 0.25"):
+        file = data_root / "checkpoints" / "models" / folder / "checkpoint.pth.tar"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(CONTENT)
+        wanted = settings(file=f"models/{folder}/checkpoint.pth.tar")
+        assert fetch(wanted, data_root, tmp_path, tmp_path / "lock.json") == file
+    assert read_json(tmp_path / "lock.json") == {
+        "models/noise 0.25/checkpoint.pth.tar": known,
+        "models/noise_0.12/checkpoint.pth.tar": known,
+    }
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../net.pt", "models/../../net.pt", "", "C:\\net.pt"])
+def test_a_file_outside_the_folder_of_checkpoints_is_refused(file):
+    with pytest.raises(ValidationError, match="below the folder checkpoints"):
+        settings(file=file)
