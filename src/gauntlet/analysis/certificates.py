@@ -16,6 +16,9 @@ from gauntlet.analysis.bootstrap import mean, paired_difference
 from gauntlet.analysis.intervals import Interval, paired_share_difference, share
 from gauntlet.analysis.results import Results
 
+MOST_DRAWS = 1000
+"""Votes of which half a one keeps shares away from 0 and 1."""
+
 
 def earned_radii(results: Results) -> pd.Series:
     """Return each image's certified radius, 0 where the prediction is wrong or withheld, by sample."""
@@ -71,6 +74,30 @@ def dissent_allowed(radius: float, sigma: float, n: int, alpha: float) -> float:
     # The bound reaches p where that many votes or more have at most the probability alpha under p.
     needed = binom.isf(alpha, n, 1.0 - dissent) + 1
     return max(n - float(needed), 0.0) / n / dissent
+
+
+def estimation_error(probability: NDArray[np.float64], draws: int, sigma: float) -> NDArray[np.float64]:
+    """Return the expected absolute error of the radius estimated from few votes, per image.
+
+    The estimate is sigma Phi^-1 of the share of votes. Shares and probabilities stay half a vote of ``MOST_DRAWS``
+    away from 0 and 1, where the radius is infinite.
+
+    Args:
+        probability: of the true class under noise, ``[N]``.
+        draws: votes.
+        sigma: of the noise.
+    """
+    from scipy.stats import binom
+
+    counts = np.arange(draws + 1)
+    estimates = sigma * ndtri(_inside(counts / draws))
+    truth = sigma * ndtri(_inside(probability))
+    weights = binom.pmf(counts[None], draws, probability[:, None])
+    return (weights * np.abs(estimates[None] - truth[:, None])).sum(1)
+
+
+def _inside(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(share, 0.5 / MOST_DRAWS, 1 - 0.5 / MOST_DRAWS)
 
 
 def _right(results: Results) -> pd.Series:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from gauntlet.analysis.results import EvaluationTable, Results, load_results
+from gauntlet.datasets.imageset import ImageSet, open_split
 from gauntlet.errors import DataError
 
 
@@ -70,6 +71,12 @@ class ArtefactInputs:
     def evaluations(self) -> Mapping[str, EvaluationTable]:
         """The evaluations by name, for provenance and kept images."""
         return self.results.tables
+
+    @cached_property
+    def split(self) -> ImageSet:
+        """The one prepared split that is read: images, labels and the names of the classes."""
+        (folder,) = self.datasets.values()
+        return open_split(folder)
 
     def models_where(self, **labels: Any) -> list[TrainedModel]:
         """Return the models with these labels, in the order of the configuration."""

@@ -90,15 +90,25 @@ def beside_published(
     return joined[[*keys, *COMPARED, *others]]
 
 
-def published_value(published: pd.DataFrame, *, value: str = "value", **where: Any) -> float:
+def published_value(
+    published: pd.DataFrame, *, value: str = "value", absent: float | None = None, **where: Any
+) -> float:
     """Return the one published number in the row that ``where`` picks.
 
+    Args:
+        published: published numbers.
+        value: the column of the number.
+        absent: what to return if no row matches, such as NaN; by default that is an error.
+        where: value by column. Numbers are equal however either side writes them (``8/255``, ``inf``).
+
     Raises:
-        LookupError: no row or several rows match.
+        LookupError: no row (without ``absent``) or several rows match.
     """
     chosen = published
     for column, wanted in where.items():
-        chosen = chosen[chosen[column] == wanted]
+        chosen = chosen[chosen[column].map(_written) == _written(wanted)]
+    if absent is not None and chosen.empty:
+        return absent
     if len(chosen) != 1:
         asked = ", ".join(f"{column}={wanted!r}" for column, wanted in where.items())
         raise LookupError(f"{len(chosen)} published numbers match {asked}; exactly one must")
@@ -198,14 +208,15 @@ def _numbers(column: pd.Series) -> pd.Series:
     return numbers
 
 
+def _written(value: Any) -> str:
+    """Return a value as text that equal values share, however they are typed."""
+    text = str(value).strip()
+    try:
+        return f"{float(parse_number(text)):.{_KEY_DIGITS}g}"
+    except ValueError:
+        return text.lower() if text.lower() in ("true", "false") else text
+
+
 def _keys(columns: pd.DataFrame) -> pd.Series:
-    """Return one text per row that equal keys share; numbers agree to nine digits."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, (bool, np.bool_)):
-            return str(bool(value)).lower()
-        if isinstance(value, (int, float, np.number)):
-            return f"{float(value):.{_KEY_DIGITS}g}"
-        return str(value)
-
-    return columns.apply(lambda row: " / ".join(text(value) for value in row), axis=1).astype(str)
+    """Return one text per row that equal keys share."""
+    return columns.apply(lambda row: " / ".join(map(_written, row)), axis=1).astype(str)

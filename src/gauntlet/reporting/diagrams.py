@@ -1,11 +1,16 @@
-"""Diagrams that several works redraw: boxes and arrows."""
+"""Diagrams that several works redraw: boxes and arrows, grids of numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.style import new_figure
@@ -47,3 +52,47 @@ def flow_chart(
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.set_axis_off()
     return Figure(canvas, pd.DataFrame(rows), caption)
+
+
+def draw_numbers(
+    axes: Axes,
+    values: NDArray[Any],
+    title: str,
+    *,
+    shaded: tuple[int, int, int, int] | None = None,
+    form: str = "g",
+) -> None:
+    """Draw a matrix as numbers in squares.
+
+    Args:
+        axes: where to draw.
+        values: the matrix.
+        title: above it.
+        shaded: row, column, height and width of what is marked.
+        form: how numbers are written, as a format specification.
+    """
+    height, width = values.shape
+    if shaded is not None:
+        top, left, rows, columns = shaded
+        axes.add_patch(
+            Rectangle((left, top), columns, rows, facecolor="#bcd7cd", edgecolor="0.1", linewidth=1.6)
+        )
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(column + 0.5, row + 0.5, f"{value:{form}}", ha="center", va="center", fontsize=8)
+    axes.hlines(np.arange(height + 1), 0, width, color="0.6", linewidth=0.5)
+    axes.vlines(np.arange(width + 1), 0, height, color="0.6", linewidth=0.5)
+    axes.set(xlim=(-0.1, width + 0.1), ylim=(height + 0.1, -0.1), aspect="equal")
+    axes.set_title(title, loc="center")
+    axes.set_axis_off()
+
+
+def cells(values: NDArray[Any]) -> pd.DataFrame:
+    """Return the entries of a matrix one below the other: ``row``, ``column``, ``value``."""
+    rows, columns = np.indices(values.shape)
+    return pd.DataFrame({"row": rows.ravel(), "column": columns.ravel(), "value": values.ravel()})
+
+
+def convolved(image: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
+    """Return the weighted sum of every full neighborhood, as a convolutional layer computes it (no flip)."""
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
+    return np.einsum("yxij,ij->yx", windows, kernel)

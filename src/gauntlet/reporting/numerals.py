@@ -36,3 +36,16 @@ def duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def percent(probability: float) -> str:
+    """Return a probability in percent."""
+    return f"{100 * probability:.2f} %"
+
+
+def radius_text(eps: float) -> str:
+    """Return a radius in 255ths where that is a small whole number, else with four significant digits."""
+    steps = eps * 255
+    if abs(steps - round(steps)) < 1e-6 and 0 < round(steps) < 128:
+        return f"{round(steps)}/255"
+    return f"{eps:.4g}"

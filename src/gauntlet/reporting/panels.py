@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,11 @@ def draw_cdf(
 
 
 def draw_histograms(
-    axes: Axes, samples: Mapping[str, ArrayLike], *, bins: int | Sequence[float] = 10
+    axes: Axes,
+    samples: Mapping[str, ArrayLike],
+    *,
+    bins: int | Sequence[float] = 10,
+    looks: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Draw histograms as bars side by side within each bin, as shares of the sample.
 
@@ -93,6 +98,7 @@ def draw_histograms(
         axes: where to draw.
         samples: finite values by series.
         bins: the bin edges, or their number over the common range.
+        looks: fill, hatch and edge of the bars by series, in place of the usual ones.
 
     Returns:
         The bars: ``series``, ``low``, ``high`` (of the bin), ``share``.
@@ -104,7 +110,9 @@ def draw_histograms(
     for number, (name, values) in enumerate(arrays.items()):
         shares = np.histogram(values, bins=edges)[0] / max(len(values), 1)
         left = edges[:-1] + np.diff(edges) * 0.07 + widths * number
-        axes.bar(left, shares, width=widths, align="edge", label=str(name), **bar_look(number))
+        axes.bar(
+            left, shares, width=widths, align="edge", label=str(name), **looks.get(name, bar_look(number))
+        )
         bars.append(pd.DataFrame({"series": name, "low": edges[:-1], "high": edges[1:], "share": shares}))
     axes.set_xlim(edges[0], edges[-1])
     axes.grid(axis="x", visible=False)

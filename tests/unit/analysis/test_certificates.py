@@ -19,6 +19,7 @@ from gauntlet.analysis.certificates import (
     certified_at,
     dissent_allowed,
     earned_radii,
+    estimation_error,
     largest_radius,
 )
 from gauntlet.analysis.results import EvaluationTable, Results
@@ -119,3 +120,15 @@ def test_the_allowed_dissent_is_that_of_the_clopper_pearson_bound(
 def test_no_dissent_is_allowed_beyond_the_largest_radius() -> None:
     limit = largest_radius(0.25, 1000, ALPHA)
     assert dissent_allowed(limit + 0.01, 0.25, 1000, ALPHA) == 0
+
+
+def test_the_error_of_an_estimated_radius_is_that_of_the_binomial_distribution() -> None:
+    """With one vote at probability 1/2 the truth is radius 0 and either estimate is as far off."""
+    cut = estimation_error(np.array([0.5]), 1, 0.25)
+    assert cut[0] == pytest.approx(0.25 * 3.2905, abs=1e-4)  # Phi^-1(0.9995)
+    probability = np.array([0.7])
+    errors = [estimation_error(probability, draws, 1.0)[0] for draws in (4, 16, 400)]
+    assert errors[0] > errors[1] > errors[2]
+    # For many votes the estimate is normal with deviation sqrt(p (1 - p) / n) / phi(Phi^-1(p)).
+    deviation = np.sqrt(0.7 * 0.3 / 400) / 0.34769
+    assert errors[2] == pytest.approx(deviation * np.sqrt(2 / np.pi), rel=0.02)

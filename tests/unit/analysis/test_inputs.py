@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs, TrainedModel, load_inputs
 from gauntlet.errors import DataError
+from gauntlet.runtime.files import write_json
 
 
 def test_published_files_are_joined_and_name_their_file(tmp_path: Path) -> None:
@@ -31,3 +33,11 @@ def test_models_are_selected_by_their_labels(tmp_path: Path) -> None:
     assert [model.name for model in inputs.models_where(sigma=0.25)] == ["ours-0.25", "macer-0.25"]
     with pytest.raises(LookupError, match="2 models have the labels method='ours'"):
         inputs.model(method="ours")
+
+
+def test_the_one_split_that_is_read_is_opened(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((2, 1, 4, 4), dtype=np.uint8))
+    np.save(tmp_path / "labels.npy", np.array([0, 1]))
+    write_json(tmp_path / "manifest.json", {"shape": [2, 1, 4, 4], "classes": ["cat", "dog"]})
+    inputs = ArtefactInputs(work="w", name="n", scale="demo", datasets={"made-up/test": tmp_path})
+    assert inputs.split.classes == ["cat", "dog"] and len(inputs.split) == 2

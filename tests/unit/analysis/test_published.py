@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,6 +81,16 @@ def test_one_published_number_is_found_by_its_keys() -> None:
     assert published_value(THEIRS, value="eps", model="a") == pytest.approx(8 / 255)
     with pytest.raises(LookupError, match="0 published numbers match model='z'"):
         published_value(THEIRS, model="z")
+    assert np.isnan(published_value(THEIRS, model="z", absent=np.nan))
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "asked"),
+    [("norm", ["inf", "2"], np.inf), ("rand", ["true", "false"], True), ("eps", ["3/255", "0.1"], 3 / 255)],
+)
+def test_published_keys_are_equal_however_they_are_typed(column: str, written: list[str], asked: Any) -> None:
+    printed = pd.DataFrame({column: written, "value": [1.0, 2.0]})
+    assert published_value(printed, **{column: asked}) == 1.0
 
 
 def test_agreement_counts_counterparts_and_those_inside_our_interval() -> None:

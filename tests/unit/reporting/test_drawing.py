@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
+from scipy.signal import correlate2d
 
+from gauntlet.reporting.diagrams import cells, convolved, draw_numbers
 from gauntlet.reporting.panels import (
     draw_cdf,
     draw_difference,
@@ -148,3 +150,32 @@ def test_a_difference_of_zero_is_the_middle_and_the_largest_the_end() -> None:
     np.testing.assert_allclose(panels[0, 0].images[0].get_array(), [[0.5, 1.0], [0.0, 0.75]])
     draw_difference(panels[0, 0], np.zeros((1, 2, 2)))
     np.testing.assert_allclose(panels[0, 0].images[1].get_array(), 0.5)
+
+
+def test_histograms_take_looks_of_their_own() -> None:
+    _, panels = new_figure()
+    draw_histograms(
+        panels[0, 0], {"a": [0.0], "b": [1.0]}, bins=[0, 1, 2], looks={"b": {"facecolor": "white"}}
+    )
+    colors = [container[0].get_facecolor()[:3] for container in panels[0, 0].containers]
+    assert colors == [to_rgb(COLOURS[0]), to_rgb("white")]
+
+
+def test_a_kernel_is_applied_as_a_convolutional_layer_does() -> None:
+    image = np.random.default_rng(0).random((9, 7))
+    kernel = np.arange(9.0).reshape(3, 3)
+    np.testing.assert_allclose(convolved(image, kernel), correlate2d(image, kernel, mode="valid"))
+
+
+def test_a_grid_of_numbers_writes_each_entry_in_its_square() -> None:
+    _, panels = new_figure()
+    draw_numbers(panels[0, 0], np.array([[1, 2, 3], [4, 5, 6]]), "grid", shaded=(0, 1, 2, 1))
+    written = {text.get_position(): text.get_text() for text in panels[0, 0].texts}
+    assert written[(0.5, 1.5)] == "4" and len(written) == 6
+    (marked,) = panels[0, 0].patches
+    assert marked.get_bbox().bounds == (1, 0, 1, 2)
+
+
+def test_cells_are_listed_row_by_row() -> None:
+    listed = cells(np.array([[5, 6], [7, 8]]))
+    assert listed.to_dict("list") == {"row": [0, 0, 1, 1], "column": [0, 1, 0, 1], "value": [5, 6, 7, 8]}

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
+from gauntlet.analysis.verdicts import Verdict
 from gauntlet.configuration import Catalogue, load_catalogue
 from gauntlet.configuration.specifications import artefact_specification, claim_specification
+from gauntlet.reporting.making import find_function
 from gauntlet.runtime.files import write_json
 from gauntlet.runtime.tables import with_manifest
 
@@ -89,3 +91,14 @@ def inputs_of(
         return load_inputs({**spec, "settings": {**spec["settings"], **settings}})
 
     return build
+
+
+@pytest.fixture
+def verdict_of(work: str, catalogues: Callable[[str], Catalogue]) -> Callable[[ArtefactInputs], Verdict]:
+    """Return a function that judges a claim on its inputs, by the check that the configuration names."""
+
+    def judge(inputs: ArtefactInputs) -> Verdict:
+        claim = claim_specification(catalogues(inputs.scale), work, inputs.name)
+        return find_function(work, claim["chapter"], claim["check"])(inputs)
+
+    return judge

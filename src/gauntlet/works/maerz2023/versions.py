@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gauntlet.analysis.results import Results
-from gauntlet.works.maerz2023.pictures import radius_text
+from gauntlet.reporting.numerals import radius_text
+from gauntlet.setting_types import ORDER
 
 Version = str | int
 """``clean``, a kind of noise, or the number of an attack's steps; the label ``perturbation`` of the configuration."""
@@ -20,7 +21,15 @@ SEVEN: tuple[Version, ...] = ("unif", "bound", *STEPS)
 NINE: tuple[Version, ...] = ("clean", *NOISES, *STEPS)
 """Every version of an image that section 4.2.2 compares, in the order of the figures."""
 
+NOISE_NAMES = {"gauss": "Gauss", "unif": "uniform", "bound": "boundary"}
 NORM_SYMBOLS = {"linf": r"$\ell_\infty$", "l2": r"$\ell_2$", "l1": r"$\ell_1$"}
+
+
+def version_name(version: Version) -> str:
+    """Return a version as a legend shows it."""
+    if version in STEPS:
+        return f"{version} step" + ("s" if version != 1 else "")
+    return NOISE_NAMES.get(str(version), str(version))
 
 
 class Scheme(NamedTuple):
@@ -81,6 +90,11 @@ def accuracy_by_image(
 ) -> np.ndarray:
     """Return the top-k accuracy averaged over perturbations and schemes, a number per image."""
     return np.mean([in_top(model, k, ball, versions, scheme).mean(1) for scheme in schemes], axis=0)
+
+
+def as_printed(attacks: Results) -> dict[str, Any]:
+    """Return norm and radius of the published attack that ours stand for."""
+    return {"attack_norm": ORDER[attacks.label("norm")], "attack_eps": attacks.label("printed_eps")}
 
 
 def radius_heading(attacks: Results) -> str:

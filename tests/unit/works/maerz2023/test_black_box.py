@@ -14,10 +14,12 @@ import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import wilson
-from gauntlet.works.maerz2023.black_box import claims, figures, tables
+from gauntlet.analysis.verdicts import Verdict
+from gauntlet.works.maerz2023.black_box import figures, tables
 from gauntlet.works.maerz2023.black_box.pairs import common_pairs, queries_of_pairs, success_rate
 
 InputsOf = Callable[..., ArtefactInputs]
+VerdictOf = Callable[[ArtefactInputs], Verdict]
 Rates = Mapping[str, Sequence[float]]
 RADII = (3, 6, 9)
 RATES: Rates = {
@@ -231,11 +233,6 @@ def test_an_example_without_a_success_says_so(inputs_of: InputsOf, split: dict[s
     assert np.isnan(figure.frame.loc[0, "queries"]) and figure.frame.loc[0, "index"] == 0
 
 
-def check(name: str, inputs: ArtefactInputs) -> Any:
-    """Return a claim's verdict."""
-    return getattr(claims, name.replace("-", "_"))(inputs)
-
-
 @pytest.mark.parametrize("per_image", [1, 4])
 @pytest.mark.parametrize(
     ("name", "settings", "held", "broken"),
@@ -261,31 +258,33 @@ def test_a_claim_is_supported_where_it_is_true_and_contradicted_where_it_is_fals
     broken: dict[str, Any],
     per_image: int,
     inputs_of: InputsOf,
+    verdict_of: VerdictOf,
 ) -> None:
     # As many images whether each has one pair or four.
     size = {"pairs": 400 * per_image, "per_image": per_image}
     for world, decision in ((World(**held, **size), "supported"), (World(**broken, **size), "contradicted")):
-        verdict = check(name, inputs_of(name, world, **settings))
+        verdict = verdict_of(inputs_of(name, world, **settings))
         assert verdict.decision == decision, verdict.reason
 
 
 @pytest.mark.parametrize(("name", "settings"), [(RISING, {}), (RARELY, {"reduced": False}), (NEWER, {})])
 def test_ten_pairs_leave_claims_about_rare_successes_open(
-    name: str, settings: dict[str, bool], inputs_of: InputsOf
+    name: str, settings: dict[str, bool], inputs_of: InputsOf, verdict_of: VerdictOf
 ) -> None:
     rare = World({"madry": (0, 0, 0.1), "locus": (0, 0, 0.1), "salman": (0, 0, 0.1)}, pairs=10)
-    verdict = check(name, inputs_of(name, rare, **settings))
+    verdict = verdict_of(inputs_of(name, rare, **settings))
     assert verdict.decision == "inconclusive", verdict.reason
 
 
 def test_successes_of_single_draws_are_told_from_those_of_the_smoothed_classifier(
     inputs_of: InputsOf,
+    verdict_of: VerdictOf,
 ) -> None:
     """Of 2 + 3 + 3 successful pairs the odd ones, one at each radius, are confirmed."""
-    verdict = check(EARLY, inputs_of(EARLY, World(pairs=100)))
+    verdict = verdict_of(inputs_of(EARLY, World(pairs=100)))
     assert verdict.numbers["final images confirmed by the smoothed classifier"] == 3
     assert "of the 8 successes" in verdict.reason and "Asked without noise" in verdict.reason
 
 
-def test_early_successes_cannot_be_judged_without_any(inputs_of: InputsOf) -> None:
-    assert check(EARLY, inputs_of(EARLY, World({"salman": (0, 0, 0)}))).decision == "not testable"
+def test_early_successes_cannot_be_judged_without_any(inputs_of: InputsOf, verdict_of: VerdictOf) -> None:
+    assert verdict_of(inputs_of(EARLY, World({"salman": (0, 0, 0)}))).decision == "not testable"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from gauntlet.works.maerz2023.gradient_similarity import claims as claims_on_gradients
 from gauntlet.works.maerz2023.perturbations import claims
 
 ZERO, SCHEMES_ON_DEFENDED = (
@@ -44,17 +43,14 @@ CASES = {
 }  # fmt: skip
 
 
-def check_of(name):
-    function = name.replace("-", "_")
-    return getattr(claims, function, None) or getattr(claims_on_gradients, function)
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(name, world, inputs_of):
+def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(
+    name, world, inputs_of, verdict_of
+):
     settings, change = CASES[name]
     world = world.but(images=400 if name == SCHEMES_ON_DEFENDED else 100)
     for changes, decision in (({}, "supported"), (change, "contradicted")):
-        verdict = check_of(name)(inputs_of(name, world.but(**changes), **settings))
+        verdict = verdict_of(inputs_of(name, world.but(**changes), **settings))
         assert verdict.decision == decision, verdict.reason
 
 
@@ -66,34 +62,34 @@ def test_every_claim_of_the_two_chapters_is_tested(catalogues):
     assert found == {*CASES, FACTORS, COUNTEREXAMPLE}
 
 
-def test_the_printed_factors_are_checked_to_their_decimals(world, inputs_of):
+def test_the_printed_factors_are_checked_to_their_decimals(world, inputs_of, verdict_of):
     inputs = inputs_of(FACTORS, world)
-    assert check_of(FACTORS)(inputs).decision == "by construction"
+    assert verdict_of(inputs).decision == "by construction"
     wrong = inputs.published.assign(value=inputs.published["value"] * 1.00001)
-    assert check_of(FACTORS)(replace(inputs, published=wrong)).decision == "contradicted"
+    assert verdict_of(replace(inputs, published=wrong)).decision == "contradicted"
 
 
-def test_the_counterexample_claim_needs_the_limit(world, inputs_of, monkeypatch):
+def test_the_counterexample_claim_needs_the_limit(world, inputs_of, verdict_of, monkeypatch):
     inputs = inputs_of(COUNTEREXAMPLE, world)
-    assert check_of(COUNTEREXAMPLE)(inputs).decision == "by construction"
+    assert verdict_of(inputs).decision == "by construction"
     monkeypatch.setattr(claims, "danskin_angle", lambda tau: 170 - tau)
-    assert check_of(COUNTEREXAMPLE)(inputs).decision == "contradicted"
+    assert verdict_of(inputs).decision == "contradicted"
 
 
 @pytest.mark.parametrize(
     ("zeros", "reduced", "decision"),
     [(0, False, "inconclusive"), (2, True, "inconclusive"), (0, True, "contradicted")],
 )
-def test_too_few_zero_confidences_decide_nothing(zeros, reduced, decision, world, inputs_of):
+def test_too_few_zero_confidences_decide_nothing(zeros, reduced, decision, world, inputs_of, verdict_of):
     """Without zeros the reduced form compares the largest losses, which are equal in this world."""
     # The replicate has as many; an odd count cannot come out of two equal samples.
     inputs = inputs_of(ZERO, world.but(zeros={"harmonic": zeros // 2}), reduced=reduced)
-    verdict = check_of(ZERO)(inputs)
+    verdict = verdict_of(inputs)
     assert verdict.decision == decision, verdict.reason
     assert verdict.numbers["images at confidence 0, harmonic"] == zeros
 
 
-def test_few_images_leave_a_small_difference_open(world, inputs_of):
+def test_few_images_leave_a_small_difference_open(world, inputs_of, verdict_of):
     """On ten images no difference between step schemes can be told from a point."""
     inputs = inputs_of(SCHEMES_ON_DEFENDED, world.but(images=10))
-    assert check_of(SCHEMES_ON_DEFENDED)(inputs).decision == "inconclusive"
+    assert verdict_of(inputs).decision == "inconclusive"

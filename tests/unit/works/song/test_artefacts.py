@@ -6,16 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import ndtri
 
-from gauntlet.architectures.pca_prefix import principal_components
+from gauntlet.datasets.principal_directions import principal_variances
 from gauntlet.works.song.smoothing import (
     diagrams,
     examples,
     figures,
     formulas,
-    principal_directions,
     tables,
 )
 
@@ -138,15 +136,6 @@ def test_noisy_classes_stay_separable_a_little(inputs_of, world):
         assert np.trapezoid(own["density"], own["x"]) == pytest.approx(accuracy, abs=2e-3)
 
 
-def test_principal_variances_are_those_of_the_projection_layer():
-    random = np.random.default_rng(1)
-    count = principal_directions.IMAGES_AT_ONCE + 50
-    images = random.integers(0, 256, (count, 2, 3, 3), dtype=np.uint8)
-    _, expected, _ = principal_components(torch.from_numpy(images))
-    found = principal_directions.principal_variances(images)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
-
-
 def test_directions_are_counted_above_each_share_of_the_noise(split, inputs_of, world):
     """One pixel in sixteen varies: +-51 is a variance of 0.04, above 1/5 of 0.0625 but below 1/5 of 0.25."""
     images = np.full((1000, 1, 4, 4), 100, dtype=np.uint8)
@@ -162,7 +151,7 @@ def test_directions_are_counted_above_each_share_of_the_noise(split, inputs_of, 
 def test_figure_4_3_draws_each_variance_against_the_noise(split, inputs_of, world):
     images = np.random.default_rng(0).integers(0, 256, (700, 1, 24, 24), dtype=np.uint8)
     frame = figures.figure_4_3(replace(inputs_of("figure-4-3", world), datasets=split(images))).frame
-    variances = principal_directions.principal_variances(images)
+    variances = principal_variances(images)
     for sigma, first, last in ((0.25, 100, 500), (0.5, 50, 450)):
         panel = frame[frame["sigma"] == sigma]
         assert panel["noise_variance"].unique().tolist() == [sigma**2]

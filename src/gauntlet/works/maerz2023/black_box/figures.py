@@ -12,12 +12,12 @@ from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval
 from gauntlet.analysis.queries import queries_to_success
 from gauntlet.analysis.results import Results
-from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.numerals import percent, radius_text
 from gauntlet.reporting.panels import draw_cdf
+from gauntlet.reporting.pictures import draw_attack
 from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.works.maerz2023.black_box.pairs import ATTACK, WITHOUT_NOISE, queries_of_pairs, success_rate
-from gauntlet.works.maerz2023.pictures import draw_attack, percent, radius_text
 
 POPULATIONS = {
     "as plotted": "published",
@@ -47,8 +47,7 @@ def _example(inputs: ArtefactInputs, attack: Results, rule: str) -> Figure:
     queries = queries_to_success(attack).to_numpy()[:kept]
     merit = -queries if rule == "the fewest queries" else clean["confidence"].to_numpy()
     row = int(np.argmax(np.where(np.isnan(queries), -np.inf, merit)))
-    (folder,) = inputs.datasets.values()
-    classes = open_split(folder).classes
+    classes = inputs.split.classes
     before, after = clean.iloc[row], attack.rows.iloc[row]
     true, target, predicted = (
         classes[int(value)] for value in (before["label"], after["target"], after["prediction"])

@@ -11,6 +11,7 @@ from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Table
+from gauntlet.reporting.numerals import radius_text
 from gauntlet.works.maerz2023.black_box.pairs import (
     ATTACK,
     CORNERS,
@@ -20,7 +21,6 @@ from gauntlet.works.maerz2023.black_box.pairs import (
     queries_of_pairs,
     success_rate,
 )
-from gauntlet.works.maerz2023.pictures import radius_text
 
 SHOWN = {
     "defence": "defence",

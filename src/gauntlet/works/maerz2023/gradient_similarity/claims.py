@@ -13,8 +13,8 @@ from gauntlet.analysis.comparisons import holds
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.results import Results
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most
+from gauntlet.reporting.numerals import radius_text
 from gauntlet.works.maerz2023.gradient_similarity.cosines import angles, compared, cosines, median
-from gauntlet.works.maerz2023.pictures import radius_text
 from gauntlet.works.maerz2023.versions import NOISES, SCHEMES, STEPS, Version
 
 NATURAL = "Natural"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
 from gauntlet.measures.gradient_similarity import angle_degrees
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.panels import draw_heatmap
-from gauntlet.reporting.style import SEQUENTIAL, new_figure
+from gauntlet.reporting.style import SEQUENTIAL, new_figure, shared_legend
 from gauntlet.works.maerz2023.gradient_similarity.cosines import PAIRS, angles, compared, cosines, median
-from gauntlet.works.maerz2023.published import printed_number
-from gauntlet.works.maerz2023.versions import HARMONIC, NINE, histogram, radius_heading
+from gauntlet.works.maerz2023.versions import HARMONIC, NINE, NOISE_NAMES, histogram, radius_heading
 
 MODEL_NAMES = {"Natural": "natural", "MadryLab": "PGD-trained", "LocusLab": "R-FGSM-trained"}
 SCOPES = {"all": "all parameters", "first_tensor": "first tensor"}
@@ -70,11 +72,9 @@ def _medians(inputs: ArtefactInputs, comparison: Results, scope: str) -> pd.Data
     rows = []
     for first, second in PAIRS:
         found = cosines(comparison, first, second, scope)
-        pair = {
-            "attack_i": first, "attack_j": second, "attack_eps": comparison.label("printed_eps"), "defence": "natural",
-        }  # fmt: skip
+        pair: dict[str, Any] = {"attack_i": first, "attack_j": second}
         published = {
-            f"published_{kind}": np.nan if printed.empty else printed_number(printed, metric=metric, **pair)
+            f"published_{kind}": np.nan if printed.empty else published_value(printed, metric=metric, **pair)
             for kind, metric in (("cosine", "median_cosine_similarity"), ("angle", "median_angle"))
         }
         rows.append(
@@ -101,9 +101,7 @@ def _matrix(medians: pd.Series, *, diagonal: float) -> pd.DataFrame:
     for (first, second), value in zip(PAIRS, medians, strict=True):
         i, j = NINE.index(first), NINE.index(second)
         matrix[i, j] = matrix[j, i] = value
-    names = [
-        {"unif": "uniform", "bound": "boundary", "gauss": "Gauss"}.get(str(each), str(each)) for each in NINE
-    ]
+    names = [NOISE_NAMES.get(str(each), str(each)) for each in NINE]
     return pd.DataFrame(matrix, names, names)
 
 
@@ -148,8 +146,7 @@ def figure_4_11(inputs: ArtefactInputs) -> Figure:
                 for scope, sample in found.items()
             ]
         axes.set_xlabel("angle between 1-step and 16-step gradient [degrees]")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper left", ncols=5)
+    shared_legend(canvas, panels[0, 0], columns=5)
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),

@@ -18,10 +18,9 @@ from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import corrected_level, paired_share_difference, share_difference
 from gauntlet.analysis.results import Results
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, equals, within
+from gauntlet.attacks.geometry.volumes import equal_volume_factor
+from gauntlet.reporting.numerals import radius_text
 from gauntlet.works.maerz2023.perturbations.formulas import danskin_angle
-from gauntlet.works.maerz2023.perturbations.scaling import equal_volume_factor
-from gauntlet.works.maerz2023.pictures import radius_text
-from gauntlet.works.maerz2023.published import norm_name
 from gauntlet.works.maerz2023.versions import (
     DECAYS,
     SCHEMES,
@@ -44,7 +43,7 @@ def printed_factors_are_those_of_equal_volume(inputs: ArtefactInputs) -> Verdict
         all_of(
             *(
                 equals(
-                    f"{norm_name(row['from_norm'])} to {norm_name(row['to_norm'])}, n = {row['n']}",
+                    f"l{row['from_norm']:g} to l{row['to_norm']:g}, n = {row['n']}",
                     equal_volume_factor(int(row["n"]), float(row["from_norm"]), float(row["to_norm"])),
                     float(row["value"]),
                     tolerance=1e-4,

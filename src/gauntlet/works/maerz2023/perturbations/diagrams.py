@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.datasets.imageset import ImageSet, open_split
 from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.diagrams import cells, convolved, draw_numbers, flow_chart
 from gauntlet.reporting.panels import draw_image
 from gauntlet.reporting.style import SEQUENTIAL, new_figure
 
@@ -21,26 +20,17 @@ GRIDS = (2, 4, 8, 16, 32)
 
 def figure_1_4(inputs: ArtefactInputs) -> Figure:
     """Figure 1.4: what a 3x3 kernel does to a picture."""
-    images = _split(inputs)
+    images = inputs.split
     # The image with the strongest contrast among the first hundred shows the effect best.
     row = int(np.argmax(images.images[:100].astype(float).std(axis=(1, 2, 3))))
     gray = images.images[row].mean(axis=0) / 255
-    filtered = convolve(gray, EDGES)
+    filtered = convolved(gray, EDGES)
     canvas, panels = new_figure(3, panel_height=2.5)
     draw_image(panels[0, 0], gray, f"image ({images.classes[images.labels[row]]})")
-    kernel = panels[0, 1]
-    kernel.imshow(EDGES, cmap="Greys", vmin=-10, vmax=16)
-    for (y, x), weight in np.ndenumerate(EDGES):
-        kernel.text(x, y, f"{weight:.0f}", ha="center", va="center", fontsize=14)
-    kernel.set_title("kernel")
-    kernel.set_axis_off()
+    draw_numbers(panels[0, 1], EDGES, "kernel")
     draw_image(panels[0, 2], np.abs(filtered) / np.abs(filtered).max(), "absolute response")
-    frame = pd.DataFrame(
-        [
-            {"row": y, "column": x, "grey": gray[y + 1, x + 1], "response": value}
-            for (y, x), value in np.ndenumerate(filtered)
-        ]
-    )
+    frame = cells(filtered).rename(columns={"value": "response"})
+    frame.insert(2, "grey", gray[1:-1, 1:-1].ravel())
     return Figure(
         canvas,
         frame,
@@ -48,21 +38,11 @@ def figure_1_4(inputs: ArtefactInputs) -> Figure:
     )
 
 
-def convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Return the weighted sum of every full neighborhood, as a convolutional layer computes it (no flip)."""
-    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
-    return np.einsum("yxij,ij->yx", windows, kernel)
-
-
 def figure_1_5(inputs: ArtefactInputs) -> Figure:
     """Figure 1.5: the optimization problems of the work as special cases of one."""
-    nodes = {
-        "DRO": (
-            0.5,
-            0.86,
-            "(DRO) distributionally robust\n$\\min_\\theta E\\,\\sup_{A} E_{\\Delta\\sim "
-            "A}\\,L(F(X+\\Delta), C)$",
-        ),
+    general = "$\\min_\\theta E\\,\\sup_{A} E_{\\Delta\\sim A}\\,L(F(X+\\Delta), C)$"
+    problems = {
+        "DRO": (0.5, 0.86, f"(DRO) distributionally robust\n{general}"),
         "RO": (0.17, 0.5, "(RO) adversarial training\nall point masses in the ball"),
         "CO": (0.5, 0.5, "(CO) clean training\nno perturbation"),
         "SO": (0.83, 0.5, "(SO) smoothing\n$\\Delta\\sim N(0, \\sigma^2 I)$ only"),
@@ -70,69 +50,29 @@ def figure_1_5(inputs: ArtefactInputs) -> Figure:
         "CO-N": (0.5, 0.14, "empirical (CO)\nmean over $N$ samples"),
         "SO-N": (0.83, 0.14, "empirical (SO)\nmean over $N$ samples,\n$M$ draws of noise each"),
     }
-    edges = [("DRO", "RO"), ("DRO", "CO"), ("DRO", "SO"), ("RO", "RO-N"), ("CO", "CO-N"), ("SO", "SO-N")]
-    canvas, panels = new_figure(width=7, panel_height=3.8)
-    _tree(panels[0, 0], nodes, edges)
-    panels[0, 0].text(0.02, 0.68, "choice of the ambiguity set", fontsize=8, color="0.35")
-    panels[0, 0].text(0.02, 0.32, "sample averages", fontsize=8, color="0.35")
-    frame = pd.DataFrame(edges, columns=["problem", "special_case"])
-    return Figure(
-        canvas,
-        frame,
+    return flow_chart(
+        problems,
+        [("DRO", "RO"), ("DRO", "CO"), ("DRO", "SO"), ("RO", "RO-N"), ("CO", "CO-N"), ("SO", "SO-N")],
         "Clean training, adversarial training and smoothing as special cases of one distributionally robust "
         "problem, and what is solved in their place.",
+        {("DRO", "CO"): "choice of the\nambiguity set", ("CO", "CO-N"): "sample averages"},
     )
-
-
-def _tree(axes: Axes, nodes: dict[str, tuple[float, float, str]], edges: list[tuple[str, str]]) -> None:
-    for upper, lower in edges:
-        start, end = nodes[upper], nodes[lower]
-        axes.annotate(
-            "",
-            (end[0], end[1] + 0.1),
-            (start[0], start[1] - 0.1),
-            arrowprops={"arrowstyle": "->", "color": "0.3"},
-        )
-    for x, y, text in nodes.values():
-        axes.text(
-            x,
-            y,
-            text,
-            ha="center",
-            va="center",
-            fontsize=8.5,
-            bbox={"boxstyle": "round,pad=0.5", "fc": "0.95", "ec": "0.3"},
-        )
-    axes.set(xlim=(-0.02, 1.02), ylim=(0, 1))
-    axes.set_axis_off()
 
 
 def figure_2_4(inputs: ArtefactInputs) -> Figure:
     """Figure 2.4: one value per block of a sparse grid is lifted to the whole image."""
     values = np.random.default_rng(1).uniform(-1, 1, (4, 4))
-    lifted = lift(values, GRIDS[-1])
     canvas, panels = new_figure(2, panel_height=3.1)
-    for axes, grid, title in (
-        (panels[0, 0], values, "4×4 variables"),
-        (panels[0, 1], lifted, "32×32 perturbation"),
-    ):
-        image = axes.imshow(grid, cmap=SEQUENTIAL, vmin=-1, vmax=1)
-        axes.set_title(title)
-        axes.set_xticks(np.arange(len(grid) + 1) - 0.5, [])
-        axes.set_yticks(np.arange(len(grid) + 1) - 0.5, [])
-        axes.grid(color="0.8", linewidth=0.4)
-        axes.tick_params(length=0)
-    for (y, x), value in np.ndenumerate(values):
-        panels[0, 0].text(
-            x, y, f"{value:+.1f}", ha="center", va="center", color="white" if value > 0.1 else "black"
-        )
+    for axes, grid in zip(panels[0], (values, lift(values, GRIDS[-1])), strict=True):
+        extent = (0, len(grid), len(grid), 0)
+        image = axes.imshow(grid, cmap=SEQUENTIAL, vmin=-1, vmax=1, alpha=0.6, extent=extent)
+    draw_numbers(panels[0, 0], values, "4×4 variables", form="+.1f")
+    panels[0, 1].set_title("32×32 perturbation", loc="center")
+    panels[0, 1].set_axis_off()
     canvas.colorbar(image, ax=panels, label=r"change in units of $\epsilon$", shrink=0.8)
-    frame = pd.DataFrame(
-        [{"row": y, "column": x, "value": value} for (y, x), value in np.ndenumerate(values)]
-    )
     return Figure(
         canvas,
-        frame,
+        cells(values),
         "Block lifting: the solver sees one variable per block and channel; all pixels of a block move together.",
     )
 
@@ -170,7 +110,7 @@ def figure_2_5(inputs: ArtefactInputs) -> Figure:
 
 def figure_4_1(inputs: ArtefactInputs) -> Figure:
     """Figure 4.1: samples of every class."""
-    images, per_class = _split(inputs), 8
+    images, per_class = inputs.split, 8
     canvas, panels = new_figure(per_class, len(images.classes), width=5.5, panel_height=0.62)
     rows = []
     for label, name in enumerate(images.classes):
@@ -182,8 +122,3 @@ def figure_4_1(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas, pd.DataFrame(rows), f"The first {per_class} images of every class of the test split."
     )
-
-
-def _split(inputs: ArtefactInputs) -> ImageSet:
-    (folder,) = inputs.datasets.values()
-    return open_split(folder)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
-from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.numerals import percent, radius_text
 from gauntlet.reporting.panels import draw_difference, draw_image
+from gauntlet.reporting.pictures import draw_attack, magnification
 from gauntlet.reporting.style import new_figure
 from gauntlet.setting_types import ORDER
-from gauntlet.works.maerz2023.pictures import draw_attack, magnification, percent, radius_text
-from gauntlet.works.maerz2023.published import printed_number
 from gauntlet.works.maerz2023.versions import HARMONIC, NORM_SYMBOLS
 
 DISTORTIONS = ("linf", "l2", "l1")
@@ -49,12 +47,8 @@ def _surest(inputs: ArtefactInputs, name: str, heading: str) -> Figure:
 
 def _before_and_after(inputs: ArtefactInputs, attack: Results, row: int, heading: str, rule: str) -> Figure:
     clean, attacked = _kept(_clean(inputs)).iloc[row], _kept(attack).iloc[row]
-    images, classes, norm, eps = (
-        attack.table.images(),
-        _classes(inputs),
-        attack.label("norm"),
-        attack.label("radius"),
-    )
+    images, classes = attack.table.images(), inputs.split.classes
+    norm, eps = attack.label("norm"), attack.label("radius")
     true, predicted = classes[int(clean["label"])], classes[int(attacked["prediction"])]
     canvas = draw_attack(
         images["clean"][row],
@@ -89,7 +83,7 @@ def _before_and_after(inputs: ArtefactInputs, attack: Results, row: int, heading
 def figure_4_8(inputs: ArtefactInputs) -> Figure:
     """Figure 4.8: one image under attacks of equal volume in three norms, with its distortions."""
     attacks = [attack for _, attack in inputs.results.where(attack="equal volume").groups("ball")]
-    clean, images, classes = _kept(_clean(inputs)), inputs.results.table.images(), _classes(inputs)
+    clean, images, classes = _kept(_clean(inputs)), inputs.results.table.images(), inputs.split.classes
     fooled = np.all([_kept(attack)["success"] for attack in attacks], axis=0)
     row = int(np.argmax(np.where(fooled, clean["confidence"], clean["confidence"] - 1)))
     before, image = images["clean"][row], clean.iloc[row]
@@ -116,8 +110,11 @@ def figure_4_8(inputs: ArtefactInputs) -> Figure:
                 "eps": eps,
                 "distortion_norm": distortion,
                 "distortion": found[distortion],
-                "published": printed_number(
-                    inputs.published, attack_norm=ORDER[norm], distortion_norm=ORDER[distortion]
+                "published": published_value(
+                    inputs.published,
+                    absent=np.nan,
+                    attack_norm=ORDER[norm],
+                    distortion_norm=ORDER[distortion],
                 ),
             }
             for distortion in DISTORTIONS
@@ -138,8 +135,3 @@ def _clean(inputs: ArtefactInputs) -> Results:
 def _kept(procedure: Results) -> pd.DataFrame:
     """Return the rows of the samples whose images were kept."""
     return procedure.rows.iloc[: procedure.table.specification["keep_images"]]
-
-
-def _classes(inputs: ArtefactInputs) -> Sequence[str]:
-    (folder,) = inputs.datasets.values()
-    return open_split(folder).classes

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Figure
+from gauntlet.reporting.panels import draw_histograms
 from gauntlet.reporting.style import new_figure
-from gauntlet.works.maerz2023.published import printed_number
 from gauntlet.works.maerz2023.versions import (
     ALL_SCHEMES,
     HARMONIC,
@@ -20,34 +21,36 @@ from gauntlet.works.maerz2023.versions import (
     STEPS,
     Scheme,
     Version,
-    histogram,
     images_text,
     in_top,
     radius_heading,
     values,
+    version_name,
 )
 
 BINS = 10
 DECAY_MARKS = {"constant": ("o", "0.0"), "harmonic": ("s", "#1f6fb4"), "geometric": ("^", "#d1701f")}
-SERIES: dict[Version, tuple[str, dict[str, Any]]] = {
+LOOKS: dict[Version, dict[str, Any]] = {
     # Reference perturbations are hatched and warm, gradient attacks plain and darker with every doubling.
-    "clean": ("clean", {"facecolor": "white"}),
-    "gauss": ("Gauss", {"facecolor": "#fbe3c0", "hatch": "...."}),
-    "unif": ("uniform", {"facecolor": "#f5c26b", "hatch": "////"}),
-    "bound": ("boundary", {"facecolor": "#e08a1e", "hatch": "xxxx"}),
-    1: ("1 step", {"facecolor": "#d6e6f4"}),
-    2: ("2 steps", {"facecolor": "#9dc6e0"}),
-    4: ("4 steps", {"facecolor": "#5b9bc8"}),
-    8: ("8 steps", {"facecolor": "#2767a5"}),
-    16: ("16 steps", {"facecolor": "#0b2b52"}),
+    "clean": {"facecolor": "white"},
+    "gauss": {"facecolor": "#fbe3c0", "hatch": "...."},
+    "unif": {"facecolor": "#f5c26b", "hatch": "////"},
+    "bound": {"facecolor": "#e08a1e", "hatch": "xxxx"},
+    1: {"facecolor": "#d6e6f4"},
+    2: {"facecolor": "#9dc6e0"},
+    4: {"facecolor": "#5b9bc8"},
+    8: {"facecolor": "#2767a5"},
+    16: {"facecolor": "#0b2b52"},
 }
-"""Name and style of each version of an image."""
+"""Bars of each version of an image."""
 
 
 def figure_4_4(inputs: ArtefactInputs) -> Figure:
     """Figure 4.4: accuracy of the natural model against the number of attack steps, by step scheme."""
     natural, released = (inputs.results.where(run=run) for run in ("document", "released code"))
     k = int(inputs.settings["top"])
+    printed = inputs.published
+    printed = printed[(printed["defence"] == "natural") & (printed["metric"] == "top5_accuracy")]
     rows = [
         {
             "decay": scheme.decay,
@@ -55,13 +58,8 @@ def figure_4_4(inputs: ArtefactInputs) -> Figure:
             "steps": steps,
             "accuracy": in_top(natural, k, "linf", [steps], scheme).mean(),
             "released_variant": in_top(released, k, "linf", [steps], scheme).mean(),
-            "published_top5": printed_number(
-                inputs.published,
-                defence="natural",
-                metric="top5_accuracy",
-                steps=steps,
-                decay=scheme.decay,
-                rand=scheme.randomized,
+            "published_top5": published_value(
+                printed, steps=steps, decay=scheme.decay, rand=scheme.randomized
             ),
         }
         for scheme in ALL_SCHEMES
@@ -94,16 +92,11 @@ def figure_4_4(inputs: ArtefactInputs) -> Figure:
 
 def _scheme_line(axes: Axes, scheme: Scheme, steps: pd.Series, accuracy: pd.Series) -> None:
     marker, color = DECAY_MARKS[scheme.decay]
+    style: dict[str, Any] = (
+        {"linestyle": "--", "markerfacecolor": "white"} if scheme.randomized else {"linestyle": "-"}
+    )
     axes.plot(
-        steps,
-        accuracy,
-        marker=marker,
-        color=color,
-        linestyle="--" if scheme.randomized else "-",
-        markerfacecolor="white" if scheme.randomized else color,
-        markersize=5,
-        linewidth=1.2,
-        label=str(scheme),
+        steps, accuracy, marker=marker, color=color, markersize=5, linewidth=1.2, label=str(scheme), **style
     )
 
 
@@ -121,8 +114,8 @@ def figure_4_6(inputs: ArtefactInputs) -> Figure:
     ]
     for axes in grid[0, 1:]:
         axes.set_axis_off()
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    grid[0, 1].legend(handles, labels, ncols=3, loc="center", title="perturbation", fontsize=10)
+    legend = grid[0, 0].get_legend_handles_labels()
+    grid[0, 1].legend(*legend, ncols=3, loc="center", title="perturbation", fontsize=10)
     return Figure(
         canvas,
         pd.concat(frames, ignore_index=True),
@@ -158,36 +151,16 @@ def _loss_histogram(
     axes: Axes, letter: str, suffix: str, model: Results, ball: str, scheme: Scheme, top: float
 ) -> pd.DataFrame:
     """Draw grouped bars of the share of images per loss bin, and return the numbers."""
-    edges = np.linspace(0, top, BINS + 1)
-    width = edges[1] / (len(NINE) + 1)
-    losses, attacks = values(model, "cross_entropy", ball, NINE, scheme), model.where(ball=ball)
-    rows = []
-    for position, version in enumerate(NINE):
-        share, (name, style) = histogram(losses[:, position], edges), SERIES[version]
-        place = edges[:-1] + (position + 1) * width
-        axes.bar(place, share, width, edgecolor="black", linewidth=0.4, label=name, **style)
-        rows.append(
-            pd.DataFrame(
-                {
-                    "panel": letter,
-                    "model": model.label("model"),
-                    "norm": attacks.label("norm"),
-                    "eps": attacks.label("eps"),
-                    "decay": scheme.decay,
-                    "randomised": scheme.randomized,
-                    "perturbation": version,
-                    "bin_low": edges[:-1],
-                    "bin_high": edges[1:],
-                    "share": share,
-                }
-            )
-        )
+    edges, attacks = np.linspace(0, top, BINS + 1), model.where(ball=ball)
+    names = {version_name(version): version for version in NINE}
+    losses = dict(zip(names, values(model, "cross_entropy", ball, NINE, scheme).T, strict=True))
+    looks = {name: {"edgecolor": "black", "linewidth": 0.4, **LOOKS[names[name]]} for name in names}
+    bars = draw_histograms(axes, losses, bins=list(edges), looks=looks)
     axes.set_xticks(edges, [f"{edge:.3g}" for edge in edges], fontsize=8)
-    axes.set(
-        title=f"({letter}) {radius_heading(attacks)}{suffix}",
-        xlabel="cross-entropy loss [nats]",
-        ylabel="share of images",
-        ylim=(0, 1),
-        xlim=(0, top),
-    )
-    return pd.concat(rows)
+    title = f"({letter}) {radius_heading(attacks)}{suffix}"
+    axes.set(title=title, xlabel="cross-entropy loss [nats]", ylabel="share of images", ylim=(0, 1))
+    shown = {"panel": letter, "model": model.label("model"), "norm": attacks.label("norm")}
+    tried = {"eps": attacks.label("eps"), "decay": scheme.decay, "randomised": scheme.randomized}
+    bars = bars.rename(columns={"series": "perturbation", "low": "bin_low", "high": "bin_high"})
+    bars["perturbation"] = bars["perturbation"].map(names)
+    return bars.assign(**shown, **tried)[[*shown, *tried, *bars.columns]]

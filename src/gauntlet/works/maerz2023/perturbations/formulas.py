@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Polygon
 
 from gauntlet.analysis.inputs import ArtefactInputs
+from gauntlet.analysis.published import published_value
+from gauntlet.attacks.geometry.volumes import equal_volume_factor, nested_factor
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.style import new_figure
+from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.setting_types import ORDER
-from gauntlet.works.maerz2023.perturbations.scaling import equal_volume_factor, nested_factor
-from gauntlet.works.maerz2023.published import norm_name
 from gauntlet.works.maerz2023.versions import NORM_SYMBOLS
 
 TAU = 0.1
@@ -47,15 +48,8 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
     r, u = np.meshgrid(axis, axis)
     canvas, panels = new_figure(width=4.6, panel_height=4.2)
     axes = panels[0, 0]
-    lines = axes.contour(
-        r,
-        u,
-        danskin_function(r, u, TAU),
-        levels=np.arange(-40, 41) / 20,
-        cmap="Greys",
-        vmin=-1,
-        linewidths=0.6,
-    )
+    heights, levels = danskin_function(r, u, TAU), np.arange(-40, 41) / 20
+    lines = axes.contour(r, u, heights, levels=levels, cmap="Greys", vmin=-1, linewidths=0.6)
     axes.clabel(lines, levels=[0.05, 0.5, 1.0, 1.5], fontsize=6)
     rows: list[dict[str, Any]] = []
     for point in (1.0, -1.0):
@@ -97,36 +91,24 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
     canvas, panels = new_figure(2, panel_height=3.3)
     rows: list[dict[str, Any]] = []
     for axes, (dataset, dimension) in zip(panels[0], DIMENSIONS.items(), strict=True):
-        for source in NORMS:
-            for target in NORMS:
-                if source == target:
-                    continue
-                factor = equal_volume_factor(dimension, ORDER[source], ORDER[target])
-                _arc(axes, places[source], places[target], f"{factor:.6g}")
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "n": dimension,
-                        "from_norm": source,
-                        "to_norm": target,
-                        "factor": factor,
-                    }
-                )
+        for source, target in permutations(NORMS, 2):
+            factor = equal_volume_factor(dimension, ORDER[source], ORDER[target])
+            _arc(axes, places[source], places[target], f"{factor:.6g}")
+            norms: dict[str, Any] = {"from_norm": ORDER[source], "to_norm": ORDER[target]}
+            published = published_value(inputs.published, n=dimension, **norms)
+            rows.append(
+                {"dataset": dataset, "n": dimension, "from_norm": source, "to_norm": target,
+                 "factor": factor, "published": published}
+            )  # fmt: skip
         for norm, place in places.items():
             axes.plot(*place, "o", markersize=26, markerfacecolor="white", markeredgecolor="0.2")
             axes.text(*place, NORM_SYMBOLS[norm], ha="center", va="center", fontsize=11)
         axes.set(xlim=(-0.25, 1.25), ylim=(-0.3, 1.0))
         axes.set_axis_off()
         axes.set_title(f"{dataset}, n = {dimension:,}")
-    frame = pd.DataFrame(rows)
-    printed = {
-        (int(row["n"]), norm_name(row["from_norm"]), norm_name(row["to_norm"])): float(row["value"])
-        for row in inputs.published.to_dict("records")
-    }
-    frame["published"] = [printed.get((row["n"], row["from_norm"], row["to_norm"]), np.nan) for row in rows]
     return Figure(
         canvas,
-        frame,
+        pd.DataFrame(rows),
         "Factor T by which a radius is multiplied on its way from one norm to another, so that the balls have "
         "equal volume.",
     )
@@ -135,18 +117,8 @@ def figure_4_2(inputs: ArtefactInputs) -> Figure:
 def _arc(axes: Axes, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
     """Draw a bent arrow with its label beside it, nearer to its start."""
     (x0, y0), (x1, y1) = start, end
-    axes.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            "arrowstyle": "-|>",
-            "connectionstyle": "arc3,rad=0.18",
-            "shrinkA": 15,
-            "shrinkB": 15,
-            "color": "0.35",
-        },
-    )
+    style = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=0.18", "color": "0.35"}
+    axes.annotate("", end, start, arrowprops={**style, "shrinkA": 15, "shrinkB": 15})
     # arc3 bends to the right of the direction of travel for a positive rad.
     x, y = 0.62 * x0 + 0.38 * x1 + 0.11 * (y1 - y0), 0.62 * y0 + 0.38 * y1 - 0.11 * (x1 - x0)
     axes.text(x, y, label, ha="center", va="center", fontsize=7.5,
@@ -173,8 +145,7 @@ def figure_4_3(inputs: ArtefactInputs) -> Figure:
         axes.set(xlim=(-2.15, 2.15), ylim=(-2.15, 2.15), aspect="equal", xlabel="$x_1$")
         axes.set_title(NORM_SYMBOLS[norm])
     panels[0, 0].set_ylabel("$x_2$")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper left", ncols=3)
+    shared_legend(canvas, panels[0, 0])
     return Figure(
         canvas,
         pd.DataFrame(rows),

@@ -10,12 +10,11 @@ import pandas as pd
 
 from gauntlet.analysis.bootstrap import mean, quantile
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.analysis.published import side_by_side
+from gauntlet.analysis.published import published_value, side_by_side
 from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Table
+from gauntlet.reporting.numerals import radius_text
 from gauntlet.setting_types import ORDER
-from gauntlet.works.maerz2023.pictures import radius_text
-from gauntlet.works.maerz2023.published import as_printed, printed_number
 from gauntlet.works.maerz2023.versions import (
     HARMONIC,
     SCHEMES,
@@ -23,6 +22,7 @@ from gauntlet.works.maerz2023.versions import (
     STEPS,
     Scheme,
     accuracy_by_image,
+    as_printed,
     images_text,
     pooled,
     values,
@@ -35,22 +35,19 @@ LAST_SCHEME = Scheme("geometric", False)
 
 def table_4_1(inputs: ArtefactInputs) -> Table:
     """Table 4.1: how many images were attacked, per defence and radius."""
-    rows = []
-    for attack in _attacked(inputs):
-        printed = {"defence": attack.label("defence"), **as_printed(attack)}
-        rows.append(
-            {
-                "defence": attack.label("defence"),
-                "model": attack.label("model"),
-                "dataset": attack.label("dataset"),
-                "norm": attack.label("norm"),
-                "eps": attack.label("eps"),
-                "images": len(attack.rows),
-                "passed_over": len(attack.table.manifest["selection"]["skipped"]),
-                "published_eps": radius_text(attack.label("printed_eps")),
-                "published_images": printed_number(inputs.published, **printed),
-            }
-        )
+    rows = [
+        {
+            **_set_up(attack),
+            "dataset": attack.label("dataset"),
+            "norm": attack.label("norm"),
+            "eps": attack.label("eps"),
+            "images": len(attack.rows),
+            "passed_over": len(attack.table.manifest["selection"]["skipped"]),
+            "published_eps": radius_text(attack.label("printed_eps")),
+            "published_images": printed,
+        }
+        for attack, printed in _attacked(inputs)
+    ]
     return Table(
         pd.DataFrame(rows),
         "Images attacked per defence and radius, for each pair of step decay and randomization. Images that the "
@@ -61,20 +58,17 @@ def table_4_1(inputs: ArtefactInputs) -> Table:
 
 def table_4_2(inputs: ArtefactInputs) -> Table:
     """Table 4.2: with which radius the attacked models were trained."""
-    rows = []
-    for attack in _attacked(inputs):
-        printed = {"defence": attack.label("defence"), **as_printed(attack)}
-        rows.append(
-            {
-                "defence": attack.label("defence"),
-                "model": attack.label("model"),
-                "norm": attack.label("norm"),
-                "attack_eps": attack.label("eps"),
-                "training_eps": attack.label("train_eps"),
-                "published_attack_eps": radius_text(attack.label("printed_eps")),
-                "published_training_eps": printed_number(inputs.published, **printed),
-            }
-        )
+    rows = [
+        {
+            **_set_up(attack),
+            "norm": attack.label("norm"),
+            "attack_eps": attack.label("eps"),
+            "training_eps": attack.label("train_eps"),
+            "published_attack_eps": radius_text(attack.label("printed_eps")),
+            "published_training_eps": printed,
+        }
+        for attack, printed in _attacked(inputs)
+    ]
     return Table(
         pd.DataFrame(rows),
         "Training radius of the attacked models, per attack radius.",
@@ -86,11 +80,18 @@ def table_4_2(inputs: ArtefactInputs) -> Table:
     )
 
 
-def _attacked(inputs: ArtefactInputs) -> Iterator[Results]:
-    """Yield one attack per model and radius that it was attacked with, sorted by defence."""
-    for _, models in inputs.results.where(perturbation=STEPS[-1], **HARMONIC._asdict()).groups("defence"):
+def _attacked(inputs: ArtefactInputs) -> Iterator[tuple[Results, float]]:
+    """Yield an attack and the printed number per model and radius, sorted by defence."""
+    for defence, models in inputs.results.where(perturbation=STEPS[-1], **HARMONIC._asdict()).groups(
+        "defence"
+    ):
         for _, attack in models.groups("model", "ball"):
-            yield attack
+            printed = as_printed(attack)
+            yield attack, published_value(inputs.published, defence=defence, **printed, absent=np.nan)
+
+
+def _set_up(attack: Results) -> dict[str, Any]:
+    return {"defence": attack.label("defence"), "model": attack.label("model")}
 
 
 def table_4_3(inputs: ArtefactInputs) -> Table:
@@ -122,14 +123,13 @@ def _accuracies(inputs: ArtefactInputs, balls: Sequence[str], rule: str) -> Tabl
                         "randomised": randomized,
                         "metric": f"top-{k}",
                         **_radius(natural, ball),
-                        "reproduced": accuracy.estimate,
-                        "ci_low": accuracy.low,
-                        "ci_high": accuracy.high,
+                        **accuracy.columns(),
                         "gradient_attacks_only": 100 * gradient.mean(),
                         "released_variant": 100
                         * accuracy_by_image(released, k, ball, schemes=schemes).mean(),
-                        "published": printed_number(
+                        "published": published_value(
                             inputs.published,
+                            absent=np.nan,
                             metric=f"top{k}_accuracy",
                             **printed,
                             **as_printed(natural.where(ball=ball)),
@@ -200,13 +200,11 @@ def _quantiles(
                 **_radius(natural, ball),
                 "measured": column if column in ORDER else "cross-entropy",
                 "quantile": f"{percent} %",
-                "reproduced": estimate.estimate,
-                "ci_low": estimate.low,
-                "ci_high": estimate.high,
+                **estimate.columns(),
                 "with_noise": np.percentile(pooled(natural, column, ball, SEVEN), percent),
                 "last_scheme": np.percentile(values(natural, column, ball, scheme=LAST_SCHEME), percent),
                 "released_variant": np.percentile(pooled(released, column, ball), percent),
-                "published": printed_number(inputs.published, **printed),
+                "published": published_value(inputs.published, **printed),
             }
         )
     frame = pd.DataFrame(rows)

@@ -8,55 +8,21 @@ from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.attacks.fixed_budget.named_instances import NAMED_INSTANCES
 from gauntlet.reporting.artefacts import Table
 
-# Dimension, its possible values, and those that gradient attacks (G) and BOBYQA (B) take.
-THREATS = (
-    ("knowledge", ("white box", "black box"), "white box", "black box"),
-    ("goal", ("untargeted", "targeted"), "untargeted", "targeted"),
-    ("constraint", ("bounded in a p-norm", "other"), "bounded in a p-norm", "bounded in a p-norm"),
-    ("applicability", ("individual image", "universal"), "individual image", "individual image"),
-    ("order of derivatives", ("zeroth", "first", "second"), "first", "zeroth"),
-)
-# Dimension, its possible values, and those that adversarial training (A) and smoothing (S) take.
-DEFENCES = (
-    ("time of application", ("proactive", "reactive"), "proactive", "reactive"),
-    ("guarantee", ("empirical", "certified"), "empirical", "certified"),
-    ("specificity", ("attack-agnostic", "attack-specific"), "attack-agnostic", "attack-agnostic"),
-)
 
-
-def table_1_1(inputs: ArtefactInputs) -> Table:
-    """Table 1.1: the threat model of the two attacks of the work."""
-    return _marked(
-        THREATS,
-        ("gradient attacks (G)", "BOBYQA (B)"),
-        "Threat models, with the place of the two kinds of attack that the work studies.",
-    )
-
-
-def table_1_2(inputs: ArtefactInputs) -> Table:
-    """Table 1.2: categories of defences."""
-    return _marked(
-        DEFENCES,
-        ("adversarial training (A)", "smoothing (S)"),
-        "Categories of defences, with the place of the two that the work attacks.",
-    )
-
-
-def _marked(
-    rows: tuple[tuple[str, tuple[str, ...], str, str], ...], columns: tuple[str, str], caption: str
-) -> Table:
-    """Write one row per value, with a cross where a column takes it."""
-    cells = [
+def marked(inputs: ArtefactInputs) -> Table:
+    """Tables 1.1 and 1.2: the dimensions of threat models or of defences, with a cross where the work's two stand."""
+    first, second = inputs.settings["columns"]
+    rows = [
         {
-            "dimension": dimension,
+            "dimension": dimension["name"],
             "value": value,
-            columns[0]: "×" if value == first else "",
-            columns[1]: "×" if value == second else "",
+            first: "×" if value == dimension["first"] else "",
+            second: "×" if value == dimension["second"] else "",
         }
-        for dimension, values, first, second in rows
-        for value in values
+        for dimension in inputs.settings["dimensions"]
+        for value in dimension["values"]
     ]
-    return Table(pd.DataFrame(cells), caption)
+    return Table(pd.DataFrame(rows), inputs.settings["caption"])
 
 
 def table_2_1(inputs: ArtefactInputs) -> Table:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.diagrams import flow_chart
+from gauntlet.reporting.diagrams import cells, convolved, draw_numbers, flow_chart
 from gauntlet.reporting.style import new_figure
 
 IMAGE = np.array(
@@ -30,22 +26,20 @@ PLACE = (1, 0)
 
 def figure_2_1(inputs: ArtefactInputs) -> Figure:
     """Figure 2.1: how a convolution layer computes one output."""
-    windows = np.lib.stride_tricks.sliding_window_view(IMAGE, KERNEL.shape)
-    output = np.einsum("yxij,ij->yx", windows, KERNEL)
+    output = convolved(IMAGE, KERNEL)
     row, column = PLACE
     canvas, panels = new_figure(3, panel_height=2.5)
-    _draw_grid(panels[0, 0], IMAGE, "input", (row, column, 3, 3))
-    _draw_grid(panels[0, 1], KERNEL, "kernel", None)
-    _draw_grid(panels[0, 2], output, "output", (row, column, 1, 1))
+    draw_numbers(panels[0, 0], IMAGE, "input", shaded=(row, column, 3, 3))
+    draw_numbers(panels[0, 1], KERNEL, "kernel")
+    draw_numbers(panels[0, 2], output, "output", shaded=(row, column, 1, 1))
+    under = IMAGE[row : row + 3, column : column + 3]
     terms = " ".join(
-        f"{weight:+d}·{value}"
-        for weight, value in zip(KERNEL.ravel(), windows[row, column].ravel(), strict=True)
-        if weight
+        f"{weight:+d}·{value}" for weight, value in zip(KERNEL.ravel(), under.ravel(), strict=True) if weight
     )
     canvas.supxlabel(f"{terms} = {output[row, column]}", fontsize=9)
     return Figure(
         canvas,
-        _cells({"input": IMAGE, "kernel": KERNEL, "output": output}),
+        _cells(input=IMAGE, kernel=KERNEL, output=output),
         "A convolution layer multiplies the kernel with the part of the input under it and adds up; then the kernel "
         "moves on. Shaded: one output and what it is computed from.",
     )
@@ -57,42 +51,22 @@ def figure_2_2(inputs: ArtefactInputs) -> Figure:
     pooled = blocks.max(axis=(2, 3))
     row, column = PLACE
     canvas, panels = new_figure(2, width=5, panel_height=2.5)
-    _draw_grid(panels[0, 0], IMAGE, "input", (2 * row, 2 * column, 2, 2))
-    _draw_grid(panels[0, 1], pooled, "largest of each 2×2 block", (row, column, 1, 1))
+    draw_numbers(panels[0, 0], IMAGE, "input", shaded=(2 * row, 2 * column, 2, 2))
+    draw_numbers(panels[0, 1], pooled, "largest of each 2×2 block", shaded=(row, column, 1, 1))
     return Figure(
         canvas,
-        _cells({"input": IMAGE, "output": pooled}),
+        _cells(input=IMAGE, output=pooled),
         "Max pooling keeps the largest value of every block. Shaded: one block and its output.",
     )
 
 
-def _draw_grid(
-    axes: Axes, values: NDArray[np.int64], title: str, shaded: tuple[int, int, int, int] | None
-) -> None:
-    """Draw numbers in squares; ``shaded`` is row, column, height and width of what is marked."""
-    height, width = values.shape
-    if shaded is not None:
-        top, left, rows, columns = shaded
-        axes.add_patch(
-            Rectangle((left, top), columns, rows, facecolor="#bcd7cd", edgecolor="0.1", linewidth=1.6)
-        )
-    for (row, column), value in np.ndenumerate(values):
-        axes.text(column + 0.5, row + 0.5, str(value), ha="center", va="center", fontsize=8)
-    axes.hlines(np.arange(height + 1), 0, width, color="0.6", linewidth=0.5)
-    axes.vlines(np.arange(width + 1), 0, height, color="0.6", linewidth=0.5)
-    axes.set(xlim=(-0.1, width + 0.1), ylim=(height + 0.1, -0.1), aspect="equal")
-    axes.set_title(title, loc="center")
-    axes.set_axis_off()
-
-
-def _cells(grids: Mapping[str, NDArray[np.int64]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"grid": name, "row": row, "column": column, "value": int(value)}
-            for name, grid in grids.items()
-            for (row, column), value in np.ndenumerate(grid)
-        ]
-    )
+def _cells(**grids: NDArray[np.int64]) -> pd.DataFrame:
+    parts = []
+    for name, grid in grids.items():
+        part = cells(grid)
+        part.insert(0, "grid", name)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
 
 
 def figure_2_7(inputs: ArtefactInputs) -> Figure:

@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure
-from gauntlet.reporting.panels import draw_difference, draw_image
+from gauntlet.reporting.numerals import percent
+from gauntlet.reporting.panels import draw_image
+from gauntlet.reporting.pictures import draw_attack
 from gauntlet.reporting.style import new_figure
 
 SOURCES = 4
@@ -44,8 +45,7 @@ class Attacked:
 
 def _attacked(inputs: ArtefactInputs, procedure: str) -> Attacked:
     found = inputs.results.one(procedure=procedure)
-    (folder,) = inputs.datasets.values()
-    classes = list(open_split(folder).classes)
+    classes = inputs.split.classes
     named = {"true_class": "label", "target_class": "target", "predicted_class": "prediction"}
     names = {name: found.rows[column].map(dict(enumerate(classes))) for name, column in named.items()}
     images = found.table.images()
@@ -64,17 +64,19 @@ def figure_2_3(inputs: ArtefactInputs) -> Figure:
     # The surest image that was fooled.
     number = int(np.argmax(np.where(rows["success"], rows["clean_confidence"], -1.0)))
     row = rows.iloc[number]
-    before, after = found.clean[number], found.images[number]
-    canvas, panels = new_figure(3, width=6, panel_height=2.3)
-    draw_image(panels[0, 0], before, f"{row['true_class']}: {100 * row['clean_confidence']:.1f} %")
-    draw_difference(panels[0, 1], after - before, f"sign of the gradient,\n$\\epsilon$ = {eps:g}")
-    draw_image(panels[0, 2], after, f"{row['predicted_class']}: {100 * row['adversarial_confidence']:.1f} %")
+    canvas = draw_attack(
+        found.clean[number],
+        found.images[number],
+        clean=f"{row['true_class']}: {percent(row['clean_confidence'])}",
+        attacked=f"{row['predicted_class']}: {percent(row['adversarial_confidence'])}",
+        heading=f"one step along the sign of the gradient, $\\epsilon$ = {eps:g}",
+    )
     columns = ["index", "true_class", "clean_confidence", "predicted_class", "adversarial_confidence", "eps"]
     return Figure(
         canvas,
         rows.iloc[[number]][columns].reset_index(drop=True),
-        "An image, one step along the sign of the loss gradient (in colors around white), and the adversarial image, "
-        "with the class that the undefended network sees and its probability.",
+        "An image, the adversarial image, and the step between them along the sign of the loss gradient (in colors "
+        "around white), with the class that the undefended network sees and its probability.",
         notes=(BORROWED,),
     )
 

@@ -24,7 +24,7 @@ from gauntlet.works.song.smoothing.formulas import (
     mapped_gradient,
     robustness_gradient,
 )
-from gauntlet.works.song.smoothing.principal_directions import SIGMAS, training_variances
+from gauntlet.works.song.smoothing.spectrum import SIGMAS, training_variances
 
 THRESHOLD = 0.99
 """Probability from which the robustness term is left out (song, section 3.2)."""

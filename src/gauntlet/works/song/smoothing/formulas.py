@@ -1,18 +1,14 @@
-"""Gradient of the robustness term, weight of noisy copies, accuracy under noise, error of an estimated radius."""
+"""Gradient of the robustness term, weight of noisy copies, accuracy under noise."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtr, ndtri
-from scipy.stats import binom
 
 SIGMA = 0.25
 HEIGHT = 6.0
 """Noise level and logit margin at the image itself of the classifier of Figure 4.1."""
-
-MOST_DRAWS = 1000
-"""Votes of which half a one keeps shares away from 0 and 1."""
 
 
 def robustness_gradient(probability: ArrayLike) -> NDArray[np.float64]:
@@ -48,20 +44,3 @@ def decision_weights(noise: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 def bayes_accuracy(ratio: float) -> float:
     """Return the best accuracy on two points at -a and a under noise of variance ``ratio`` times a^2."""
     return float(ndtr(1 / np.sqrt(ratio)))
-
-
-def estimation_error(probability: NDArray[np.float64], draws: int, sigma: float) -> NDArray[np.float64]:
-    """Return the expected absolute error of the radius estimated from few votes, per image.
-
-    The estimate is sigma Phi^-1 of the share of votes. Shares and probabilities stay half a vote of ``MOST_DRAWS``
-    away from 0 and 1, where the radius is infinite.
-    """
-    counts = np.arange(draws + 1)
-    estimates = sigma * ndtri(_inside(counts / draws))
-    truth = sigma * ndtri(_inside(probability))
-    weights = binom.pmf(counts[None], draws, probability[:, None])
-    return (weights * np.abs(estimates[None] - truth[:, None])).sum(1)
-
-
-def _inside(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(share, 0.5 / MOST_DRAWS, 1 - 0.5 / MOST_DRAWS)

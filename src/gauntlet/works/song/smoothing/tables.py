@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
@@ -14,12 +13,17 @@ from gauntlet.analysis.certificates import (
 )
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import Interval
-from gauntlet.analysis.published import PARENTHESES, beside_published, published_value, side_by_side
+from gauntlet.analysis.published import (
+    PARENTHESES,
+    beside_published,
+    one_column_per_metric,
+    published_value,
+)
 from gauntlet.analysis.training_cost import training_cost
 from gauntlet.reporting.artefacts import Table
 from gauntlet.works.song.smoothing.certified import RADII, described, in_printed_order, is_limited, limit
 from gauntlet.works.song.smoothing.convergence import convergences
-from gauntlet.works.song.smoothing.principal_directions import SIGMAS, training_variances
+from gauntlet.works.song.smoothing.spectrum import SIGMAS, training_variances
 
 SHARES = (1.0, 1 / 2, 1 / 5, 1 / 10, 1 / 20)
 """Fractions tau of the noise variance that a direction may have to exceed; the work names 1/5 and 1/10."""
@@ -37,7 +41,10 @@ def table_5_1(inputs: ArtefactInputs) -> Table:
             values = {"ACR": average_certified_radius(found)} | {
                 _column(radius): certified_accuracy(found, radius).scaled(100) for radius in (0, *RADII)
             }
-            rows += [{"sigma": sigma, "model": model, **_cell(*value)} for value in values.items()]
+            rows += [
+                {"sigma": sigma, "model": model, "column": column, **value.columns()}
+                for column, value in values.items()
+            ]
     printed = inputs.published.assign(
         column=inputs.published["radius"].map(_column).where(inputs.published["metric"] != "ACR", "ACR")
     )
@@ -50,7 +57,7 @@ def table_5_1(inputs: ArtefactInputs) -> Table:
     }
     keys = frame[["sigma", "column"]].itertuples(index=False, name=None)
     frame["limited_by_draws"] = [key in limited for key in keys]
-    layout = _laid_out(frame, ["sigma", "model"], {"ACR": 3})
+    layout = _laid_out(frame, ["sigma", "model"])
     for sigma, column in limited:
         rows_of = layout["sigma"] == sigma
         layout.loc[rows_of, column] = layout.loc[rows_of, column].str.replace(" (", "* (", regex=False)
@@ -84,20 +91,6 @@ def _column(radius: float) -> str:
     return f"r = {radius:.2f}" if radius else "ACC"
 
 
-def _cell(column: str, value: Interval) -> dict[str, object]:
-    return {"column": column, "reproduced": value.estimate, "ci_low": value.low, "ci_high": value.high}
-
-
-def _laid_out(frame: pd.DataFrame, rows: list[str], decimals: Mapping[str, int]) -> pd.DataFrame:
-    """Lay cells out with digits after the point by column, one by default."""
-    layout = frame[rows].drop_duplicates()
-    for column in frame["column"].unique():
-        cells = frame[frame["column"] == column]
-        part = side_by_side(cells, rows=rows, columns=["column"], decimals=decimals.get(column, 1))
-        layout = layout.merge(part, on=rows)
-    return layout
-
-
 def table_5_2(inputs: ArtefactInputs) -> Table:
     """Table 5.2: what the trainings at sigma 0.25 cost, beside what they bring."""
     methods = list(inputs.published["model"].unique())
@@ -119,7 +112,7 @@ def table_5_2(inputs: ArtefactInputs) -> Table:
             ("training [h]", UNKNOWN._replace(estimate=cost.seconds / 3600), printed["training_runtime"]),
             ("time over Gaussian's", cost.time_over(gaussian), printed["training_runtime"] / hours),
         ):
-            rows.append({"model": method, **_cell(column, value), "published": number})
+            rows.append({"model": method, "column": column, **value.columns(), "published": number})
     frame = pd.DataFrame(rows).assign(device=gaussian.device)
     # Two significant digits of the shortest training, at least one after the point.
     shortest = min(cost.seconds for cost in costs.values()) / 3600
@@ -140,8 +133,15 @@ def table_5_2(inputs: ArtefactInputs) -> Table:
             "of ResNet-110.",
             "The work prints an ACR of 0.532 for the ensemble here and of 0.535 in Table 5.1.",
         ),
-        layout=_laid_out(frame, ["model"], {"ACR": 3, "training [h]": digits}),
+        layout=_laid_out(frame, ["model"], **{"training [h]": digits}),
     )
+
+
+def _laid_out(frame: pd.DataFrame, rows: list[str], **digits: int) -> pd.DataFrame:
+    """Lay cells out with digits after the point by column: three for the ACR, one for others."""
+    digits = dict.fromkeys(frame["column"], 1) | {"ACR": 3} | digits
+    metrics = {column: (column, after) for column, after in digits.items()}
+    return one_column_per_metric(frame.rename(columns={"column": "metric"}), rows=rows, metrics=metrics)
 
 
 def table_two_factors(inputs: ArtefactInputs) -> Table:

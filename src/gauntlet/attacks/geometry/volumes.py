@@ -1,4 +1,4 @@
-"""Radii that make p-norm balls comparable: the rules T (equal volume) and Tbar (nesting) of maerz2023.
+"""Volumes of p-norm balls, and radii that make balls of two norms comparable (maerz2023, section 4.2.1).
 
 Norms are given by their p: 1, 2, ``math.inf``, or any other p >= 1.
 """

@@ -1,15 +1,9 @@
-"""Principal directions of the training images (song, sections 4.2 and 5.4, Figure 4.3)."""
+"""Variance of images along their principal directions."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.datasets.imageset import open_split
-
-SIGMAS = (0.25, 0.5)
-"""The noise levels of the work, for what is computed from the images alone."""
 
 IMAGES_AT_ONCE = 2048
 
@@ -30,10 +24,3 @@ def principal_variances(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         covariance += centered.T @ centered
     variances = np.linalg.eigvalsh(covariance / (len(rows) - 1))
     return np.clip(variances[::-1], 0, None)
-
-
-def training_variances(inputs: ArtefactInputs) -> tuple[str, NDArray[np.float64]]:
-    """Return a description of the training images for captions, and their principal variances."""
-    ((split, folder),) = inputs.datasets.items()
-    images = open_split(folder).images
-    return f"{len(images):,} training images of {split.partition('/')[0]}", principal_variances(images)

@@ -1,4 +1,4 @@
-"""Pictures of attacked images, drawn alike in all chapters."""
+"""Pictures of attacked images that several works show: clean, attacked, and the difference."""
 
 from __future__ import annotations
 
@@ -34,16 +34,3 @@ def magnification(before: np.ndarray, after: np.ndarray) -> float:
     """Return how much a difference is enlarged when its largest entry fills half the pixel range."""
     largest = float(np.abs(after - before).max())
     return 0.5 / largest if largest > 0 else 1.0
-
-
-def percent(probability: float) -> str:
-    """Return a probability in percent."""
-    return f"{100 * probability:.2f} %"
-
-
-def radius_text(eps: float) -> str:
-    """Return a radius as the work writes it: in 255ths where that is a small whole number, else with 4 digits."""
-    steps = eps * 255
-    if abs(steps - round(steps)) < 1e-6 and 0 < round(steps) < 128:
-        return f"{round(steps)}/255"
-    return f"{eps:.4g}"

@@ -5,7 +5,7 @@ from math import exp, factorial, inf, pi, sqrt
 
 import pytest
 
-from gauntlet.works.maerz2023.perturbations.scaling import (
+from gauntlet.attacks.geometry.volumes import (
     equal_volume_factor,
     lambda_factor,
     log_ball_volume,
