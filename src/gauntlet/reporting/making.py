@@ -127,7 +127,7 @@ def write_claims(verdicts: pd.DataFrame, csv: str | Path, markdown: str | Path) 
         verdicts.to_csv(temporary, index=False, lineterminator="\n")
     lines = ["| claim | statement | verdict | reason | criterion |", "| :--- | :--- | :--- | :--- | :--- |"]
     for row in verdicts.itertuples():
-        judged = f"{row.statement} Judged at this scale: {row.reduced}" if row.reduced else row.statement
+        judged = f"{row.statement} Judged at this scale: {row.reduced!s}" if row.reduced else row.statement
         cells = (row.claim, judged, f"**{row.decision}**", row.reason, row.criterion)
         lines.append(f"| {' | '.join(escape_markdown(str(cell)) for cell in cells)} |")
     write_text(markdown, "\n".join(lines) + "\n")
