@@ -43,7 +43,7 @@ plan: $(ENV)/ready                ## what a full reproduction takes, and what is
 	$(RUN)/gauntlet plan --config scale=full $(if $(DATA),data_root=$(DATA))
 
 clean:                            ## remove everything generated but the environment
-	rm -rf results logs .snakemake $(wildcard reports/demo reports/small reports/full) benchmarks/{demo,small,full,datasets}
+	rm -rf results logs .snakemake $(wildcard reports/demo reports/small reports/full)
 
 # uv is installed into the environment itself, so that a machine needs nothing but Python.
 $(ENV)/ready: requirements.lock pyproject.toml

@@ -16,8 +16,6 @@ rule prepare_dataset:
         manifest="results/datasets/{dataset}/{split}/manifest.json",
     log:
         "logs/datasets/{dataset}-{split}.log",
-    benchmark:
-        "benchmarks/datasets/{dataset}-{split}.tsv"
     # First of all: on two cores it would else wait for as long as any job of one core goes on.
     priority: 1
     threads: 2

@@ -54,8 +54,6 @@ rule run_shard:
         images=temp("results/{scale}/evaluations/{work}/{evaluation}/{shard}.npz"),
     log:
         "logs/{scale}/evaluations/{work}/{evaluation}/{shard}.log",
-    benchmark:
-        "benchmarks/{scale}/evaluations/{work}/{evaluation}/{shard}.tsv"
     threads: cores_for
     resources:
         gpu=gpus_for,
@@ -84,8 +82,6 @@ rule run_evaluation:
         images="results/{scale}/evaluations/{work}/{evaluation}.npz",
     log:
         "logs/{scale}/evaluations/{work}/{evaluation}.log",
-    benchmark:
-        "benchmarks/{scale}/evaluations/{work}/{evaluation}.tsv"
     threads: unless_sharded(cores_for, 1)
     resources:
         gpu=unless_sharded(gpus_for, 0),

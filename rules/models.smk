@@ -18,8 +18,6 @@ rule make_model:
         manifest="results/{scale}/models/{model}/manifest.json",
     log:
         "logs/{scale}/models/{model}.log",
-    benchmark:
-        "benchmarks/{scale}/models/{model}.tsv"
     threads: cores_for
     resources:
         gpu=gpus_for,

@@ -74,11 +74,16 @@ def write_figure(figure: Figure, provenance: Provenance, outputs: Mapping[str, s
 
     _write_csv(figure.frame, provenance, outputs["csv"])
     footer = _add_footer(figure.canvas, provenance.statement())
+    # The layout is solved once, not anew for each kind of file.
+    engine = figure.canvas.get_layout_engine()
+    figure.canvas.draw_without_rendering()
+    figure.canvas.set_layout_engine("none")
     # The salt makes the identifiers inside an svg a function of the drawing.
     with mpl.rc_context({"svg.hashsalt": f"{provenance.work}/{provenance.artefact}"}):
         for kind, metadata in _METADATA.items():
             with atomic_path(outputs[kind]) as temporary:
                 figure.canvas.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight")
+    figure.canvas.set_layout_engine(engine)
     footer.remove()
     write_json(outputs["meta"], _sidecar("figure", figure, provenance))
 
