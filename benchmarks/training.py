@@ -2,10 +2,9 @@
 
     python benchmarks/training.py [--device cuda] [--threads 1] [--repeats 5] [--images 1024] [--batch 128]
 
-For each network: images per second of one epoch of the training loop (augmentation, loss, optimizer, records)
-and of the bare passes on one ready-made batch, and the ratio of their times; then the same for projected
-gradient training with seven steps. Both take turns, so that a busy machine disturbs them alike; the median
-over the turns counts. On a CPU it is the processor's time that counts.
+For each network and defence: images per second of one epoch of the training loop (augmentation, loss, optimizer,
+records) and of the bare passes on one ready-made batch, and the ratio of their times. Both take turns, so that a
+busy machine disturbs them alike; the median over the turns counts. On a CPU it is the processor's time that counts.
 """
 
 from __future__ import annotations
@@ -19,11 +18,13 @@ from _measuring import options, read, seconds
 from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.contracts import DEFENCES
-from gauntlet.models import build_model, forward_flops, parameter_count, to_device
+from gauntlet.contracts import DEFENCES, Cost, Task
+from gauntlet.models import build_model, forward_flops, frozen, parameter_count, to_device
+from gauntlet.runtime.devices import computes_in_bfloat16
 from gauntlet.training.images import DeviceImages, to_unit_range
-from gauntlet.training.loop import computes_in_bfloat16, make_optimizer, train_epoch
+from gauntlet.training.loop import make_optimizer, train_epoch
 from gauntlet.training.settings import TrainingSettings
+from gauntlet.training.state import TrainingState
 
 NETWORKS: list[dict[str, Any]] = [
     {"name": "resnet_cifar", "depth": 8},
@@ -41,7 +42,17 @@ PGD = {
     "step_size": "2/255",
     "random_start": "uniform",
 }
-FULL_SIZE: list[dict[str, Any]] = [{"name": "preact_resnet"}, {"name": "resnet", "depth": 50}]
+DEFENCES_BY_NAME: dict[str, dict[str, Any]] = {
+    "natural": {"name": "natural"},
+    "PGD-7": {"name": "adversarial_training", "attack": PGD},
+    "Fast AT": {"name": "fast_adversarial_training"},
+    "BS": {"name": "trades", "steps": 1, "step_size": "8/255", "start": {"name": "backward_smoothing"}},
+    "TRADES-10": {"name": "trades"},
+}
+FULL_SIZE: list[dict[str, Any]] = [
+    {"name": "resnet", "depth": 18},
+    {"name": "wide_resnet", "depth": 34, "width": 10},
+]
 
 
 def bare_passes(
@@ -49,18 +60,23 @@ def bare_passes(
     images: torch.Tensor,
     labels: torch.Tensor,
     settings: TrainingSettings,
-    attack_steps: int,
+    cost: Cost,
 ) -> None:
-    """Gradients of the input as often as the attack takes them, then one of the parameters."""
-    device = images.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(settings, device)):
-        model.eval()
-        for _ in range(attack_steps):
+    """The passes of a defence: of its attack in float32, then those that it learns from."""
+    learned = round(cost.weight_gradients)
+    model.eval()
+    with frozen(model):
+        for _ in range(round(cost.backward) - learned):
             inputs = images.requires_grad_()
             torch.autograd.grad(F.cross_entropy(model(inputs), labels), inputs)
-        model.train()
-        loss = F.cross_entropy(model(images.detach()), labels)
-    loss.backward()
+        with torch.no_grad():
+            for _ in range(round(cost.forward - cost.backward)):
+                model(images)
+    model.train()
+    bfloat16 = computes_in_bfloat16(settings.precision, images.device)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
+        loss = sum(F.cross_entropy(model(images.detach()), labels) for _ in range(learned))
+    loss.backward()  # type: ignore[union-attr]
     model.zero_grad()
 
 
@@ -85,7 +101,7 @@ def measure(architecture: dict[str, Any], arguments: argparse.Namespace, device:
             "augmentation": [{"name": "crop"}, {"name": "flip"}],
         }
     )
-    optimizer = make_optimizer(settings.optimizer, model)
+    state = TrainingState(model, make_optimizer(settings.optimizer, model))
     count = arguments.images
     data = DeviceImages(
         torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, device=device),
@@ -97,13 +113,13 @@ def measure(architecture: dict[str, Any], arguments: argparse.Namespace, device:
         {"architecture": architecture, "input_shape": [3, 32, 32], "classes": 10, "seed": 0}
     )
     line = f"{architecture!s:<72} {parameter_count(model):>11,} {flops / 2e6:>8.1f}"
-    defences = {0: {"name": "natural"}, 7: {"name": "adversarial_training", "attack": PGD}}
-    for steps, entry in defences.items():
+    for entry in DEFENCES_BY_NAME.values():
         defence = DEFENCES.parse(entry)
+        cost = defence.cost(Task((3, 32, 32), 10))
         turns = [
             (
-                seconds(lambda d=defence: train_epoch(model, optimizer, d, data, settings, 0, 0), device),
-                seconds(lambda s=steps: bare_passes(model, batch, labels, settings, s), device)
+                seconds(lambda d=defence: train_epoch(state, d, data, settings, 0), device),
+                seconds(lambda c=cost: bare_passes(model, batch, labels, settings, c), device)
                 * count
                 / arguments.batch,
             )
@@ -123,7 +139,8 @@ def main() -> None:
         "--full-size", action="store_true", help="the published networks instead of small ones"
     )
     arguments = read(parser)
-    print(f"{'':<93}{'natural: img/s loop, bare, ratio':>27} {'PGD-7: the same':>27}")
+    heads = [f"{f'{name}: loop, bare, ratio':>27}" for name in DEFENCES_BY_NAME]
+    print(f"{'images per second':<93}{' '.join(heads)}")
     for architecture in FULL_SIZE if arguments.full_size else NETWORKS:
         print(measure(architecture, arguments, arguments.device), flush=True)
 

@@ -13,21 +13,23 @@ with job(snakemake):
     else:
         from gauntlet.datasets import open_split
         from gauntlet.evaluation.runner import Shard, run_shard
-        from gauntlet.models import load_model
+        from gauntlet.models import load_model, weights_file
         from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic
         from gauntlet.runtime.files import file_sha256
 
-        weights = Path(snakemake.input.model[0])
+        specification = json.loads(snakemake.params.spec)
+        folder = Path(snakemake.input.model[0]).parent
+        last = specification.get("weights") == "last"
         use_reproducible_arithmetic(snakemake.threads)
         keep_freed_memory()
         with leased_device(
             snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]
         ) as device:
             run_shard(
-                json.loads(snakemake.params.spec),
-                load_model(weights.parent, device),
+                specification,
+                load_model(folder, device, last=last),
                 open_split(Path(snakemake.input.images[0]).parent),
-                weights_sha256=file_sha256(weights),
+                weights_sha256=file_sha256(weights_file(folder, last=last)),
                 shard=Shard(int(snakemake.wildcards.get("shard", 0)), snakemake.params.shards),
                 cache=Path(snakemake.params.cache),
                 output=Path(snakemake.output.table),

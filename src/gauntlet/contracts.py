@@ -7,6 +7,7 @@ normalizes its input itself, so that every radius is in pixel scale.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -240,12 +241,14 @@ class Progress:
         epochs: number of epochs in all.
         step: number of finished parameter updates.
         steps: number of updates in all.
+        state: the defence's own, as its last ``Loss`` left it; empty before the first update.
     """
 
     epoch: int
     epochs: int
     step: int
     steps: int
+    state: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -256,11 +259,16 @@ class Loss:
         value: scalar to differentiate.
         logits: the logits ``[N, K]`` that training accuracy is measured on.
         parts: further scalars to average over the epoch into the history, by column name.
+        state: scalars that the defence wants back at the next update, by name. They stay on the device, carry
+            no gradient, outlive an interruption, and their last values in an epoch go into the history.
+        perturbed: the attacked images that were learned from, ``[N, C, H, W]``, if there are any.
     """
 
     value: Tensor
     logits: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
+    state: dict[str, Tensor] = field(default_factory=dict)
+    perturbed: Tensor | None = None
 
 
 class Architecture(ABC):
@@ -284,6 +292,14 @@ class FitsImages(Protocol):
 
     def fit(self, images: Tensor) -> None:
         """Look at all training images, uint8 ``[N, C, H, W]``, once, before the first epoch."""
+
+
+@runtime_checkable
+class LearnsFromStreams(Protocol):
+    """A defence that trains parts of a network on images of their own."""
+
+    def streams(self, model: nn.Module) -> int:
+        """Return how many orders of the images are drawn independently; a batch joins one batch of each."""
 
 
 PROCEDURES: Registry[Procedure] = Registry(

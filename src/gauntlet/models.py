@@ -6,7 +6,8 @@ A specification is a JSON mapping with ``architecture``, ``input_shape`` (C, H, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from gauntlet.runtime.seeding import seed_for
 
 WEIGHTS, HISTORY, MANIFEST = "weights.safetensors", "history.parquet", "manifest.json"
 """Names of a model's files in its folder."""
+
+LAST_WEIGHTS = "last.safetensors"
+"""Weights after the last epoch, where ``weights.safetensors`` holds those of the epoch that a training chose."""
 
 
 class Normalized(nn.Module):
@@ -64,8 +68,18 @@ def bare_network(model: Classifier) -> nn.Module:
     return model.network if isinstance(model, Normalized) else model
 
 
+def weights_file(folder: str | Path, *, last: bool = False) -> Path:
+    """Return the file of a model's weights: by default of the epoch it chose, ``last`` of the last one."""
+    folder = Path(folder)
+    return folder / LAST_WEIGHTS if last and (folder / LAST_WEIGHTS).is_file() else folder / WEIGHTS
+
+
 def load_model(
-    folder: str | Path, device: torch.device | str = "cpu", *, parameter_gradients: bool = False
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    *,
+    parameter_gradients: bool = False,
+    last: bool = False,
 ) -> Classifier:
     """Load a trained or imported model, in eval mode.
 
@@ -73,17 +87,18 @@ def load_model(
         folder: holds ``manifest.json`` and ``weights.safetensors``.
         device: where the model goes.
         parameter_gradients: whether parameters require gradients; attacks only need those of the input.
+        last: whether to take the weights after the last epoch where training chose those of another one.
 
     Raises:
         DataError: the weights do not belong to the manifest's architecture.
     """
-    folder = Path(folder)
+    folder, weights = Path(folder), weights_file(folder, last=last)
     with torch.device("meta"):  # No weights are drawn only to be overwritten.
         model = build_model(read_json(folder / MANIFEST)["specification"])
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
+        model.load_state_dict(load_file(weights), assign=True)
     except RuntimeError as error:
-        raise DataError(f"{folder / WEIGHTS} does not fit its manifest: {error}") from None
+        raise DataError(f"{weights} does not fit its manifest: {error}") from None
     return to_device(model, device).eval().requires_grad_(parameter_gradients)
 
 
@@ -120,10 +135,26 @@ def corrupts_memory(module: nn.Module) -> bool:
     )
 
 
-def save_weights(model: Classifier, folder: str | Path) -> None:
-    """Write ``weights.safetensors`` atomically."""
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Let no parameter ask for a gradient meanwhile: an attack needs that of the image alone.
+
+    Eager passes leave the others out by themselves, compiled ones do not.
+    """
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in learnt:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learnt:
+            parameter.requires_grad_()
+
+
+def save_weights(model: Classifier, folder: str | Path, *, last: bool = False) -> None:
+    """Write ``weights.safetensors``, or those after the ``last`` epoch beside it, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(Path(folder) / WEIGHTS) as temporary:
+    with atomic_path(Path(folder) / (LAST_WEIGHTS if last else WEIGHTS)) as temporary:
         temporary.write_bytes(save(tensors))  # safetensors' own files are for their owner alone
 
 

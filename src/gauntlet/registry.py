@@ -112,7 +112,7 @@ def _explain(
     key = ".".join(str(part) for part in first["loc"])
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ConfigurationError):
-        key = f"{key}.{cause.key}" if cause.key else key
+        key = ".".join(filter(None, (key, cause.key)))
         return ConfigurationError(cause.problem, key=key, found=cause.found, valid=cause.valid)
     known = list(adapter.json_schema().get("properties", {}))
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):

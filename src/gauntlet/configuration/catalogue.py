@@ -159,6 +159,8 @@ class Catalogue:
             "references": entry.references,
             "procedures": entry.procedures,
             "seed": self.settings.seed,
+            # Left out where it is the usual one: it changes nothing about such an evaluation.
+            **({"weights": "last"} if entry.weights == "last" else {}),
         }
 
 

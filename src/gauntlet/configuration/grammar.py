@@ -105,6 +105,9 @@ class EvaluationEntry(Strict):
     )
     shards: PositiveInt = Field(1, description="jobs that the samples are cut into")
     keep_images: NonNegativeInt = Field(0, description="leading samples whose final images are kept")
+    weights: Literal["kept", "last"] = Field(
+        "kept", description="of a model that chose an epoch: that epoch's, or those after the last one"
+    )
     references: NonNegativeInt = Field(
         0, description="training images, as many, that procedures may start from or compare with"
     )

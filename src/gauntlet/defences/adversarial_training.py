@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.attacks.base import Attack
-from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Procedure, Progress, Task
+from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Loss, Procedure, Progress, Task
+from gauntlet.defences.attacking import AttackingDefence
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import Share
 
@@ -28,7 +29,7 @@ def _is_attack(procedure: Procedure) -> Procedure:
 
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
-class AdversarialTraining(Defence):
+class AdversarialTraining(AttackingDefence):
     """Minimize alpha L(F(x~), c) + (1 - alpha) L(F(x), c), where x~ is an attacked image.
 
     Projected gradient descent as the attack gives the training of Madry et al. 2018; one step from a random
@@ -41,6 +42,8 @@ class AdversarialTraining(Defence):
             al. 2019 and Salman et al. 2019 do: the attack meets the network that will be deployed, and its
             forward passes leave the statistics of batch norm alone. In ``train``, as Wong et al. 2020 do, it
             meets the batch's own statistics and dropout, and moves the running ones.
+
+    A further setting is that of ``AttackingDefence``: attack_precision.
 
     Source: maerz2023, Algorithm 2, with one update per batch where it prints one per epoch.
     """
@@ -60,16 +63,15 @@ class AdversarialTraining(Defence):
             clean_logits = model(batch.images)
             return Loss(F.cross_entropy(clean_logits, batch.labels), clean_logits)
         assert isinstance(self.attack, Attack)
-        model.train(self.attack_mode == "train")
-        images = self.attack.perturb(model, batch).images.detach()
-        model.train()
+        with self.attacking(model, batch, self.attack_mode):
+            images = self.attack.perturb(model, batch).images.detach()
         logits = model(images)
         adversarial = F.cross_entropy(logits, batch.labels)
         if weight == 1:
-            return Loss(adversarial, logits)
+            return Loss(adversarial, logits, perturbed=images)
         clean = F.cross_entropy(model(batch.images), batch.labels)
         parts = {"adversarial_loss": adversarial, "clean_loss": clean}
-        return Loss(weight * adversarial + (1 - weight) * clean, logits, parts)
+        return Loss(weight * adversarial + (1 - weight) * clean, logits, parts, perturbed=images)
 
     def cost(self, task: Task) -> Cost:
         """The attack, and a pass forward and back for each loss that counts."""

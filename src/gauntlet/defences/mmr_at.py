@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from gauntlet.attacks.base import Attack
 from gauntlet.attacks.linear_regions.piecewise_affine import Regions
-from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Defence, Loss, Progress, Task
+from gauntlet.contracts import DEFENCES, AnyProcedure, Batch, Cost, Loss, Progress, Task
+from gauntlet.defences.attacking import AttackingDefence
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import NonNegativeInt, PositiveInt, Radius, Share
 
@@ -23,7 +24,7 @@ NO_SLOPE = 1e-6
 
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
-class MmrAt(Defence):
+class MmrAt(AttackingDefence):
     """Push the boundaries of each image's linear region, and the decision boundary, away from it.
 
     To the cross-entropy is added, weighted, the mean of max(0, 1 - d / gamma) over the nearest boundaries of
@@ -40,6 +41,8 @@ class MmrAt(Defence):
         ramp_epochs: epochs over which the weight grows linearly.
         attack: how the second half of the batch is perturbed.
         passes_at_once: images in one pass of the frozen network; bounds the memory.
+
+    A further setting is that of ``AttackingDefence``: attack_precision.
 
     Source: croce2019, sections 4.5 and 5.2.
     """
@@ -71,9 +74,8 @@ class MmrAt(Defence):
         if half:
             part = batch.select(torch.arange(half, len(batch), device=batch.labels.device))
             assert isinstance(self.attack, Attack)
-            model.eval()
-            images = torch.cat([images[:half], self.attack.perturb(model, part).images.detach()])
-            model.train()
+            with self.attacking(model, batch):
+                images = torch.cat([images[:half], self.attack.perturb(model, part).images.detach()])
         share = progress.epoch / max(1, progress.epochs - 1)
         counted = self.first_share + share * (self.last_share - self.first_share)
         weight = self.strength

@@ -17,7 +17,8 @@ from gauntlet.attacks.geometry.norms import (
     uniform_on_sphere,
     unit_gradient,
 )
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
+from gauntlet.contracts import DEFENCES, Batch, Cost, Loss, Progress, Task
+from gauntlet.defences.attacking import AttackingDefence
 from gauntlet.defences.noise import (
     copies_logits,
     cross_entropy_per_image,
@@ -36,7 +37,7 @@ LEVELS = 255
 
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
-class SmoothAdv(Defence):
+class SmoothAdv(AttackingDefence):
     """Train on noisy copies of images that an l2 attack on the smoothed classifier perturbed.
 
     The attack maximizes ``-log mean_i F(x + delta + noise_i)_y`` with the network in eval mode; the same
@@ -51,6 +52,8 @@ class SmoothAdv(Defence):
         draws: noise draws m of each image.
         warmup: epochs over which eps grows linearly to its full value.
         norm_step: share by which ``ddn`` changes the norm.
+
+    A further setting is that of ``AttackingDefence``: attack_precision.
 
     Source: maerz2023, Algorithm 3; attacks and schedule of Salman et al. 2019.
     """
@@ -68,10 +71,9 @@ class SmoothAdv(Defence):
         """Attack the batch, then return the mean cross-entropy of the noisy adversarial copies."""
         noise = gaussian_noise(batch, self.sigma, self.draws)
         eps = self.eps if not self.warmup else self.eps * min(1.0, (progress.epoch + 1) / self.warmup)
-        model.eval()
         attack = self._pgd if self.attack == "pgd" else self._ddn
-        perturbation = attack(model, batch, noise, eps)
-        model.train()
+        with self.attacking(model, batch):
+            perturbation = attack(model, batch, noise, eps)
         logits = copies_logits(model, batch.images + perturbation + noise)
         value = cross_entropy_per_image(logits.log_softmax(-1), batch.labels).mean()
         return Loss(value, logits[0], {"perturbation": lengths(perturbation, "l2").mean()})

@@ -7,72 +7,58 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from gauntlet.attacks.fixed_budget.pgd import projected_ascent
-from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss, Progress, Task
-from gauntlet.setting_types import Number, PositiveInt, Radius
+from gauntlet.contracts import DEFENCES, Batch, Cost, Loss, Progress, Task
+from gauntlet.defences.ascent import AscentDefence
+from gauntlet.defences.regularization import regularized
+from gauntlet.defences.starts import divergence_between
+from gauntlet.errors import ConfigurationError
+from gauntlet.setting_types import Number
 
 
 @DEFENCES.register
 @dataclass(frozen=True, kw_only=True)
-class Trades(Defence):
+class Trades(AscentDefence):
     """Minimize CE(F(x), y) + beta max KL(F(x) || F(x')) over x' in the linf ball around x.
 
-    The maximum is approached by sign steps on the divergence, with the network in eval mode; the training
-    step passes clean and perturbed images through it one after the other in train mode.
+    The maximum is approached by sign steps on the divergence; the training step passes clean and perturbed
+    images through the network one after the other in train mode, and both receive gradients. One step from a
+    ``uniform`` start is Fast TRADES, one from ``backward_smoothing`` with beta 10 and a step of 8/255 is Backward
+    Smoothing, and none from there its initialization alone.
 
     Settings:
         strength: beta, the weight of the penalty.
-        eps: radius of the ball in pixel scale.
-        steps: sign steps.
-        step_size: length of a step in pixel scale.
-        start_scale: standard deviation of the Gaussian start. Without a start the divergence has no gradient.
 
-    Source: chen2021, section 3.4 and chapter 5; settings of Zhang et al. 2019.
+    The other settings are those of ``AscentDefence``: eps, steps, step_size, start, attack_precision.
+    Source: chen2021, sections 3.4, 5.2, 6.4 and Algorithm 9; settings of Zhang et al. 2019.
     """
 
     name: ClassVar[str] = "trades"
     strength: Annotated[Number, Field(ge=0)] = 6.0
-    eps: Radius = 0.031
-    steps: PositiveInt = 10
-    step_size: Radius = 0.007
-    start_scale: Radius = 0.001
+
+    def __post_init__(self) -> None:
+        """Refuse the clean start, from which no step would ever be taken."""
+        if self.start.name == "clean":
+            raise ConfigurationError(
+                "the divergence has no gradient at the clean image, so that the ascent would stay there",
+                key="start.name",
+                found="clean",
+                valid="gaussian, uniform, backward_smoothing, output_diversified or true_logit",
+            )
 
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Loss:
         """Return both terms; accuracy is measured on the clean images."""
-        model.eval()
-        perturbed = self._perturbed(model, batch)
-        model.train()
+        with self.attacking(model, batch):
+            with torch.no_grad():
+                answer = model(batch.images)
+            perturbed = self.climb(model, batch, lambda logits: divergence_between(answer, logits))
         logits = model(batch.images)
         natural = F.cross_entropy(logits, batch.labels)
         divergence = divergence_between(logits, model(perturbed))
-        parts = {"clean_loss": natural, "divergence": divergence}
-        return Loss(natural + self.strength * divergence, logits, parts)
-
-    def _perturbed(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Climb the divergence from a point next to the clean image."""
-        clean = batch.images
-        with torch.no_grad():
-            answer = model(clean)
-        noise = torch.randn(clean.shape, generator=batch.generator, device=clean.device, dtype=clean.dtype)
-
-        def gradient(images: Tensor) -> Tensor:
-            leaf = images.detach().requires_grad_()
-            with torch.enable_grad():
-                return torch.autograd.grad(divergence_between(answer, model(leaf)), leaf)[0]
-
-        start = clean + self.start_scale * noise
-        return projected_ascent(
-            gradient, start, clean, norm="linf", eps=self.eps, step_size=self.step_size, steps=self.steps
-        )
+        return regularized(natural, divergence, self.strength, logits=logits, perturbed=perturbed)
 
     def cost(self, task: Task) -> Cost:
-        """A pass to fix the clean answer, the steps, and two passes each way to learn."""
-        return Cost(forward=self.steps + 3, backward=self.steps + 2, weight_gradients=2)
-
-
-def divergence_between(logits: Tensor, perturbed: Tensor) -> Tensor:
-    """Return the mean over images of KL(softmax(logits) || softmax(perturbed)) in nats; both ``[N, K]``."""
-    return F.kl_div(perturbed.log_softmax(1), logits.log_softmax(1), reduction="batchmean", log_target=True)
+        """A pass to fix the clean answer, start and steps, and two passes each way to learn."""
+        return self.climb_cost + Cost(forward=3, backward=2, weight_gradients=2)

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from gauntlet.configuration import Catalogue
 from gauntlet.contracts import DEFENCES, PROCEDURES, Task
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.models import forward_flops
 from gauntlet.runtime.files import compact_json
+from gauntlet.training.settings import TrainingSettings
 
-GPU_TRAINING = 1e14
-"""Operations per second of a training on one H100, in bfloat16: a tenth of its peak, what WRN-34-10 reaches."""
+GPU_BFLOAT16 = 1e14
+"""Operations per second on one H100 in bfloat16: a tenth of its peak, what the training of WRN-34-10 reaches."""
 
-GPU_ATTACK = 2e13
-"""Operations per second of an attack or certificate on one H100, in float32: a third of its peak."""
+GPU_FLOAT32 = 2e13
+"""Operations per second on one H100 in float32: a third of its peak."""
 
 CPU = 1e11
 """Operations per second of two CPU cores, measured on small convolutional networks."""
 
 ASSUMED = (
-    f"Assumed: {GPU_TRAINING:.0e} operations per second for trainings (bfloat16) and {GPU_ATTACK:.0e} for attacks and "
-    f"certificates (float32) on one H100, {CPU:.0e} on two CPU cores; half of them on an A100."
+    f"Assumed: {GPU_BFLOAT16:.0e} operations per second in bfloat16 (what trainings learn in, unless told otherwise) "
+    f"and {GPU_FLOAT32:.0e} in float32 (attacks, inside trainings too, and certificates) on one H100, {CPU:.0e} on "
+    "two CPU cores; half of them on an A100."
 )
 
 
@@ -33,16 +37,18 @@ class Arithmetic:
 
     Attributes:
         flops: floating-point operations.
-        training: whether the job is a training, which computes in bfloat16 on a GPU.
+        bfloat16: as many of them are computed in bfloat16 on a GPU.
+        training: whether the job is a training.
     """
 
     flops: float
+    bfloat16: float = 0.0
     training: bool = False
 
     @property
     def gpu_hours(self) -> float:
         """Hours on one GPU."""
-        return self.flops / (GPU_TRAINING if self.training else GPU_ATTACK) / 3600
+        return (self.bfloat16 / GPU_BFLOAT16 + (self.flops - self.bfloat16) / GPU_FLOAT32) / 3600
 
     @property
     def cpu_hours(self) -> float:
@@ -51,14 +57,21 @@ class Arithmetic:
 
 
 def training_work(catalogue: Catalogue, model: str) -> Arithmetic:
-    """Estimate the training of a model; nothing for an imported one."""
+    """Estimate the training of a model and its watches; nothing for an imported one."""
     entry = catalogue.models[model]
     if entry.training is None:
         return Arithmetic(0.0, training=True)
-    dataset = catalogue.datasets[entry.dataset]
-    images = entry.training.samples or split_size(dataset, "train")
-    passes = DEFENCES.parse(entry.defence).cost(_task(dataset)).passes
-    return Arithmetic(passes * images * entry.training.epochs * _flops(catalogue, model), training=True)
+    dataset, settings, flops = catalogue.datasets[entry.dataset], entry.training, _flops(catalogue, model)
+    seen = settings.epochs * (settings.samples or split_size(dataset, "train"))
+    cost = DEFENCES.parse(entry.defence).cost(_task(dataset))
+    # Whoever learns from an image goes forward and back with it, and on to the weights.
+    learned = cost.passes if _attacks_as_it_learns(entry.defence) else 3 * cost.weight_gradients
+    bfloat16 = learned * seen if settings.precision == "auto" else 0.0
+    total = cost.passes * seen
+    for passes, precision in _watched(settings, dataset):
+        total += passes
+        bfloat16 += passes if precision == "auto" else 0.0
+    return Arithmetic(total * flops, bfloat16 * flops, training=True)
 
 
 def evaluation_work(catalogue: Catalogue, work: str, evaluation: str) -> Arithmetic:
@@ -81,6 +94,24 @@ def job_minutes(
         assert work is not None and evaluation is not None
         estimate = evaluation_work(catalogue, work, evaluation)
     return int(max(30, 5 * 60 * estimate.gpu_hours))
+
+
+def _attacks_as_it_learns(defence: Mapping[str, Any]) -> bool:
+    """Whether all passes of a defence, written out, have one precision: it has no attack, or says so of it."""
+    if "defence" in defence:
+        return _attacks_as_it_learns(defence["defence"])
+    return defence.get("attack_precision", "training") == "training"
+
+
+def _watched(settings: TrainingSettings, dataset: DatasetSettings) -> list[tuple[float, str]]:
+    """Return the passes of each watch over the whole training, times images, and their precision."""
+    found: list[tuple[float, str]] = []
+    for watch in settings.watch.values():
+        epochs = sum(watch.sees(epoch, settings.epochs) for epoch in range(1, settings.epochs + 1))
+        images = watch.count or split_size(dataset, "test" if watch.split == "test" else "train")
+        passes = 1 + sum(procedure.cost(_task(dataset)).passes for procedure in watch.procedures.values())
+        found.append((epochs * images * passes, watch.precision))
+    return found
 
 
 def split_size(dataset: DatasetSettings, split: str) -> int:

@@ -13,6 +13,9 @@ from gauntlet.runtime.manifest import code_version
 
 _FEW_MODELS = 2
 
+_LEARNED = 0.1
+"""Share of the way from guessing to no mistake below which a network has learned next to nothing."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -152,13 +155,17 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
 
 
 def _origin_of(manifest: Mapping[str, Any]) -> str:
-    """Return where a model's weights come from, by its manifest."""
+    """Return where a model's weights come from, by its manifest, and whether its training came to nothing."""
     specification = manifest["specification"]
     if specification.get("checkpoint"):
         return f"published weights {specification['checkpoint']['file']}"
+    origin = "trained here"
     if specification.get("in_place_of"):
-        return f"trained here in place of published weights {specification['in_place_of']}"
-    return "trained here"
+        origin = f"trained here in place of published weights {specification['in_place_of']}"
+    accuracy, chance = manifest["test_accuracy"], 1 / specification["classes"]
+    if accuracy < chance + _LEARNED * (1 - chance):
+        return f"{origin}, hardly better than guessing ({accuracy:.0%} of the test images)"
+    return origin
 
 
 def _named(models: Sequence[str]) -> str:

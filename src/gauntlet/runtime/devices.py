@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -75,6 +76,11 @@ def use_reproducible_arithmetic(threads: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def computes_in_bfloat16(precision: Literal["auto", "float32"], device: torch.device) -> bool:
+    """Whether a training of this precision computes in bfloat16 where that is safe: on GPUs that have it."""
+    return precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def keep_freed_memory() -> None:

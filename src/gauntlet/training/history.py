@@ -10,12 +10,19 @@ from gauntlet.runtime.files import atomic_path
 
 
 def write_history(rows: list[dict[str, Any]], folder: Path) -> None:
-    """Write ``history.parquet``: epoch, loss, accuracies, learning rate, seconds, parts of the loss."""
+    """Write ``history.parquet``: epoch, loss, accuracies, learning rate, seconds, and whatever else was recorded.
+
+    A column that some epochs lack, such as one of a watch, is null there.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     measured = ("loss", "train_accuracy", "test_accuracy", "lr", "seconds")
-    further = [name for row in rows[:1] for name in row if name != "epoch" and name not in measured]
+    further = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row)
+        if name not in (*measured, "epoch")
+    ]
     columns = [("epoch", pa.int64()), *((name, pa.float64()) for name in (*measured, *further))]
     with atomic_path(folder / HISTORY) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(columns)), temporary)

@@ -33,7 +33,9 @@ class DeviceImages:
     indices: Tensor
 
     @staticmethod
-    def of(split: ImageSet, device: torch.device, samples: int | None = None) -> DeviceImages:
+    def of(
+        split: ImageSet, device: torch.device, samples: int | None = None, *, held_out: bool = False
+    ) -> DeviceImages:
         """Copy a split to the device.
 
         Args:
@@ -41,11 +43,10 @@ class DeviceImages:
             device: where they go.
             samples: copy only so many, the first ones of a fixed permutation: every model that is trained on
                 n images of a split sees the same ones, and those it sees of fewer are among them.
+            held_out: copy the images that ``samples`` leaves out instead.
         """
-        chosen = torch.arange(len(split.labels))
-        if samples is not None and samples < len(chosen):
-            order = torch.randperm(len(chosen), generator=generator_for("cpu", "training samples"))
-            chosen = order[:samples].sort().values
+        order = torch.randperm(len(split.labels), generator=generator_for("cpu", "training samples"))
+        chosen = (order[samples:] if held_out else order[:samples]).sort().values
         positions = chosen.numpy()
         return DeviceImages(
             torch.from_numpy(split.images[positions]).to(device),
@@ -56,14 +57,35 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int | None) -> DeviceImages:
+        """Return the first images only, all of them for None."""
+        return DeviceImages(self.images[:count], self.labels[:count], self.indices[:count])
+
     def batches(
-        self, batch_size: int, generator: torch.Generator, augmentation: Sequence[Augmentation]
+        self,
+        batch_size: int,
+        orders: Sequence[torch.Generator],
+        augmentation: Sequence[Augmentation],
+        noise: torch.Generator,
     ) -> Iterator[Batch]:
-        """Go once through the images in a random order, augmented; everything random is the generator's."""
-        order = torch.randperm(len(self), generator=generator, device=self.labels.device)
-        for chosen in order.split(batch_size):
-            images = augment(self.images[chosen], augmentation, generator)
-            yield Batch(to_unit_range(images), self.labels[chosen], self.indices[chosen], generator)
+        """Go once through the images in a random order, augmented.
+
+        Args:
+            batch_size: images per batch and order.
+            orders: one generator for each independent order of the images, from which their augmentation comes
+                as well. A batch joins one batch of each order.
+            augmentation: applied to every image by itself.
+            noise: generator of whatever else is drawn for a batch. It has no influence on order and augmentation.
+        """
+        device = self.labels.device
+        permutations = [torch.randperm(len(self), generator=order, device=device) for order in orders]
+        for parts in zip(*(permutation.split(batch_size) for permutation in permutations), strict=True):
+            images = [
+                augment(self.images[chosen], augmentation, order)
+                for chosen, order in zip(parts, orders, strict=True)
+            ]
+            chosen = torch.cat(parts)
+            yield Batch(to_unit_range(torch.cat(images)), self.labels[chosen], self.indices[chosen], noise)
 
 
 def to_unit_range(images: Tensor) -> Tensor:

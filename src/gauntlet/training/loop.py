@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gauntlet.contracts import DEFENCES, Classifier, Defence, FitsImages, Progress
+from gauntlet.contracts import DEFENCES, Classifier, Defence, FitsImages, LearnsFromStreams, Progress
 from gauntlet.errors import GauntletError
-from gauntlet.models import MANIFEST, build_model, save_weights, to_device
+from gauntlet.models import LAST_WEIGHTS, MANIFEST, build_model, save_weights, to_device
+from gauntlet.runtime.devices import computes_in_bfloat16
 from gauntlet.runtime.files import write_json
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.training.history import write_history
-from gauntlet.training.images import DeviceImages, to_unit_range
-from gauntlet.training.resuming import discard_state, load_state, save_state
+from gauntlet.training.images import DeviceImages
+from gauntlet.training.measuring import accuracy, observe
 from gauntlet.training.settings import Adam, Sgd, TrainingSettings
+from gauntlet.training.state import TrainingState, discard_state
 
 if TYPE_CHECKING:
     from gauntlet.datasets.imageset import ImageSet
-
-TEST_BATCH = 512
 
 
 def train(
@@ -49,102 +49,134 @@ def train(
         device: where to compute.
 
     Returns:
-        The trained model on the device, in eval mode.
+        The kept network on the device, in eval mode: that of the chosen epoch, or of the last one.
 
     Raises:
-        GauntletError: the loss is no longer a finite number.
+        GauntletError: the loss is no longer a finite number, the network is not what the settings expect, or
+            no image is left to be held out.
     """
     folder, device = Path(folder), torch.device(device)
     recorder = Recorder(device)
     settings = TrainingSettings.model_validate(specification["training"])
     defence = DEFENCES.parse(specification["defence"])
     model = to_device(build_model(specification), device)
-    optimizer = make_optimizer(settings.optimizer, model)
-    train_images = DeviceImages.of(train_set, device, settings.samples)
+    images = DeviceImages.of(train_set, device, settings.samples)
     test_images = DeviceImages.of(test_set, device)
+    watched = _watched_images(settings, train_set, images, test_images)
 
-    history = load_state(folder, specification, model, optimizer)
-    if not history:
+    state = TrainingState(model, make_optimizer(settings.optimizer, model))
+    if settings.weight_averaging is not None:
+        state.start_average()
+    if not state.load(folder, specification, device):
         for module in model.modules():
             if isinstance(module, FitsImages):
-                module.fit(train_images.images)
-    for epoch in range(len(history), settings.epochs):
-        row = train_epoch(model, optimizer, defence, train_images, settings, epoch, specification["seed"])
+                module.fit(images.images)
+    while len(state.history) < settings.epochs:
+        row = train_epoch(state, defence, images, settings, specification["seed"])
         if not math.isfinite(row["loss"]):
             raise GauntletError(
-                f"training diverged: the loss of epoch {epoch + 1} is {row['loss']}; "
+                f"training diverged: the loss of epoch {row['epoch']} is {row['loss']}; "
                 "a lower learning rate may help"
             )
-        measured = (epoch + 1) % settings.evaluate_every == 0 or epoch + 1 == settings.epochs
-        row["test_accuracy"] = accuracy(model, test_images) if measured else None
-        if settings.evaluate_noise is not None:
-            row["noisy_test_accuracy"] = (
-                accuracy(model, test_images, settings.evaluate_noise) if measured else None
-            )
-        history.append(row)
-        save_state(folder, specification, model, optimizer, history)
-        log(_progress_line(history, settings.epochs))
+        row |= _measured(state.network, row["epoch"], settings, test_images)
+        for name, watch in settings.watch.items():
+            if watch.sees(row["epoch"], settings.epochs):
+                row |= observe(state.network, name, watch, watched[name], specification["seed"])
+        state.history.append(row)
+        if settings.choose is not None:
+            state.choose(settings.choose)
+        state.save(folder, specification)
+        log(_progress_line(state.history, settings.epochs))
 
-    save_weights(model, folder)
-    write_history(history, folder)
+    network = state.network.eval()
+    (folder / LAST_WEIGHTS).unlink(missing_ok=True)
+    if state.chosen_epoch is not None:
+        save_weights(network, folder, last=True)
+        network.load_state_dict(state.chosen_weights)
+    kept_epoch = state.chosen_epoch or settings.epochs
+    kept = state.history[kept_epoch - 1]
+    test_accuracy = kept["test_accuracy"]
+    if test_accuracy is None:
+        test_accuracy = accuracy(network, test_images)
+    if settings.expect is not None and test_accuracy < settings.expect.test_accuracy:
+        raise GauntletError(
+            f"{specification['model']} classifies {test_accuracy:.1%} of the test images correctly where "
+            f"training.expect asks for {settings.expect.test_accuracy:.1%}: attacks on it would show nothing. "
+            "Another learning rate, more epochs or, for a deep network without batch norm, `initialization: he` "
+            "may help"
+        )
+    save_weights(network, folder)
+    write_history(state.history, folder)
     write_json(
         folder / MANIFEST,
         recorder.manifest(
             specification,
-            precision="bfloat16" if computes_in_bfloat16(settings, device) else "float32",
-            training_images=len(train_images),
+            precision="bfloat16" if computes_in_bfloat16(settings.precision, device) else "float32",
+            training_images=len(images),
             test_images=len(test_images),
-            training_seconds=round(sum(row["seconds"] for row in history), 3),
-            train_accuracy=history[-1]["train_accuracy"],
-            test_accuracy=history[-1]["test_accuracy"],
+            training_seconds=round(sum(row["seconds"] for row in state.history), 3),
+            kept_epoch=kept_epoch,
+            train_accuracy=kept["train_accuracy"],
+            test_accuracy=test_accuracy,
         ),
     )
     discard_state(folder)
-    return model.eval()
+    return network
 
 
 def train_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    defence: Defence,
-    images: DeviceImages,
-    settings: TrainingSettings,
-    epoch: int,
-    seed: int,
+    state: TrainingState, defence: Defence, images: DeviceImages, settings: TrainingSettings, seed: int
 ) -> dict[str, Any]:
     """Go once through the training images.
 
+    Order and augmentation of the images come from one generator, whatever the defence draws from another:
+    with one seed all defences see the same batches.
+
     Args:
-        model: updated in place.
-        optimizer: holds the model's parameters.
+        state: its model, average and defence's state are updated in place; its history says which epoch it is.
         defence: makes the loss.
         images: what to learn from.
         settings: batch size, schedule, augmentation, precision.
-        epoch: number of finished epochs. With the seed it determines everything random in this one.
-        seed: of the model.
+        seed: of the model. With the epoch it determines everything random.
 
     Returns:
         The epoch's row of the history; losses and accuracy are means over the images as they were seen.
     """
     started = time.perf_counter()
+    model, epoch = state.model, len(state.history)
     device = images.labels.device
-    generator = generator_for(device, "training", seed, epoch)
     torch.manual_seed(seed_for("dropout", seed, epoch))
+    orders = [generator_for(device, "training", seed, epoch)]
+    if isinstance(defence, LearnsFromStreams):
+        orders += [
+            generator_for(device, "training", seed, epoch, number)
+            for number in range(1, defence.streams(model))
+        ]
+    batches = images.batches(
+        settings.batch_size, orders, settings.augmentation, generator_for(device, "defence", seed, epoch)
+    )
     steps = math.ceil(len(images) / settings.batch_size)
     totals: dict[str, Tensor | float] = {}
-    learning_rate = 0.0
+    learning_rate, seen = 0.0, 0
     model.train()
-    for number, batch in enumerate(images.batches(settings.batch_size, generator, settings.augmentation)):
-        progress = Progress(epoch, settings.epochs, epoch * steps + number, settings.epochs * steps)
+    for number, batch in enumerate(batches):
+        progress = Progress(
+            epoch, settings.epochs, epoch * steps + number, settings.epochs * steps, state.defence
+        )
         learning_rate = settings.optimizer.lr * settings.schedule.factor(progress)
-        for group in optimizer.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(settings, device)):
+        bfloat16 = computes_in_bfloat16(settings.precision, device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             loss = defence.loss(model, batch, progress)
         # Only now: an attack inside the loss may have left gradients behind.
-        optimizer.zero_grad()
+        state.optimizer.zero_grad()
         loss.value.backward()
-        optimizer.step()
+        state.optimizer.step()
+        state.defence = {name: value.detach() for name, value in loss.state.items()}
+        if settings.weight_averaging is not None:
+            state.update_average(settings.weight_averaging, progress.step)
+        seen += len(batch)
         with torch.no_grad():
             means = {
                 "loss": loss.value,
@@ -155,34 +187,11 @@ def train_epoch(
                 totals[name] = totals.get(name, 0.0) + mean.detach().float() * len(batch)
     return {
         "epoch": epoch + 1,
-        **{name: float(total) / len(images) for name, total in totals.items()},
+        **{name: float(total) / seen for name, total in totals.items()},
+        **{f"{name}_at_end": float(value) for name, value in state.defence.items()},
         "lr": learning_rate,
         "seconds": time.perf_counter() - started,
     }
-
-
-def accuracy(model: Classifier, images: DeviceImages, noise: float = 0.0) -> float:
-    """Return the share of images that the model classifies correctly, in eval mode and float32.
-
-    Args:
-        model: the classifier.
-        images: what to classify.
-        noise: standard deviation of Gaussian noise on the images. Every image has one draw, the same in each
-            call, so that epochs and models are compared on the same noisy images.
-    """
-    model.eval()
-    device = images.labels.device
-    generator = generator_for(device, "noisy test accuracy")
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    with torch.no_grad():
-        for some, labels in zip(
-            images.images.split(TEST_BATCH), images.labels.split(TEST_BATCH), strict=True
-        ):
-            inputs = to_unit_range(some)
-            if noise:
-                inputs += noise * torch.randn(inputs.shape, generator=generator, device=device)
-            correct += (model(inputs).argmax(1) == labels).sum()
-    return correct.item() / len(images)
 
 
 def make_optimizer(settings: Sgd | Adam, model: nn.Module) -> torch.optim.Optimizer:
@@ -206,9 +215,30 @@ def make_optimizer(settings: Sgd | Adam, model: nn.Module) -> torch.optim.Optimi
     )
 
 
-def computes_in_bfloat16(settings: TrainingSettings, device: torch.device) -> bool:
-    """Whether training on this device uses bfloat16 where that is safe."""
-    return settings.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+def _watched_images(
+    settings: TrainingSettings, train_set: ImageSet, images: DeviceImages, test_images: DeviceImages
+) -> dict[str, DeviceImages]:
+    """Return the images of each watch."""
+    splits = {"train": images, "test": test_images}
+    if any(watch.split == "held_out" for watch in settings.watch.values()):
+        splits["held_out"] = DeviceImages.of(train_set, images.labels.device, settings.samples, held_out=True)
+        if not len(splits["held_out"]):
+            raise GauntletError(
+                f"a watch asks for held out images, but training.samples takes all {len(images)}; lower it"
+            )
+    return {name: splits[watch.split].first(watch.count) for name, watch in settings.watch.items()}
+
+
+def _measured(
+    network: nn.Module, epoch: int, settings: TrainingSettings, test_images: DeviceImages
+) -> dict[str, float | None]:
+    """Return the test accuracies after an epoch; None where it is none of those that are measured."""
+    measured = epoch % settings.evaluate_every == 0 or epoch == settings.epochs
+    row = {"test_accuracy": accuracy(network, test_images) if measured else None}
+    if settings.evaluate_noise is not None:
+        noise = settings.evaluate_noise
+        row["noisy_test_accuracy"] = accuracy(network, test_images, noise) if measured else None
+    return row
 
 
 def _progress_line(history: list[dict[str, Any]], epochs: int) -> str:

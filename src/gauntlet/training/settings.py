@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gauntlet.setting_types import Number, PositiveInt, Radius
+from gauntlet.attacks.base import Attack
+from gauntlet.contracts import AnyProcedure
+from gauntlet.errors import ConfigurationError, did_you_mean
+from gauntlet.setting_types import Number, PositiveInt, Radius, Share
 from gauntlet.training.schedules import Constant, Schedule, Strict
 
 LearningRate = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
@@ -47,6 +50,57 @@ class Flip(Strict):
 
 Augmentation = Annotated[Crop | Flip, Field(discriminator="name")]
 
+NATURAL, ROBUST, STABLE = "natural_accuracy", "robust_accuracy", "perturbation_stability"
+"""Shares of the watched images: right as they are; right also under attack; of the same class under attack."""
+
+
+class Watch(Strict):
+    """Procedures that are run on a sample between epochs, into the history.
+
+    Columns: ``<watch>_natural_accuracy``; for an attack ``<watch>_<procedure>_robust_accuracy`` and
+    ``..._perturbation_stability``; for another procedure the mean of each of its columns, as
+    ``<watch>_<procedure>_<column>``. Every epoch sees the same random draws, and no evaluation does.
+
+    Settings:
+        procedures: attacks and measures by name.
+        split: images of the ``test`` or ``train`` split, unaugmented, or those of the training split that
+            ``samples`` leaves out (``held_out``).
+        count: the first so many of them; null for all.
+        every: epochs between two runs; the last epoch is always watched.
+        from_epoch: the first epoch, from 1, that is watched.
+        precision: ``auto`` computes in bfloat16 on GPUs that have it.
+    """
+
+    procedures: Annotated[dict[str, AnyProcedure], Field(min_length=1)]
+    split: Literal["test", "train", "held_out"] = "test"
+    count: PositiveInt | None = None
+    every: PositiveInt = 1
+    from_epoch: PositiveInt = 1
+    precision: Literal["auto", "float32"] = "float32"
+
+    def sees(self, epoch: int, epochs: int) -> bool:
+        """Whether the network is watched after an epoch, counted from 1."""
+        return epoch == epochs or (epoch >= self.from_epoch and (epoch - self.from_epoch) % self.every == 0)
+
+    def accuracies(self) -> list[str]:
+        """Return the columns, without the watch's name, of which more is better."""
+        attacks = [name for name, procedure in self.procedures.items() if isinstance(procedure, Attack)]
+        return [NATURAL, *(f"{attack}_{share}" for attack in attacks for share in (ROBUST, STABLE))]
+
+
+class Expectation(Strict):
+    """Results without which a trained network is none of those that a work is about.
+
+    Settings:
+        test_accuracy: smallest share of test images that it must classify correctly.
+    """
+
+    test_accuracy: Share
+
+
+def _is_off(value: Any) -> bool:
+    return not value
+
 
 class TrainingSettings(Strict):
     """Settings of a training.
@@ -58,11 +112,18 @@ class TrainingSettings(Strict):
         schedule: the factor on that learning rate as training goes on.
         augmentation: applied in order to every batch; empty for none.
         samples: how many training images to use, the same for every model of a data set; null for all.
-        precision: ``auto`` computes in bfloat16 on GPUs that have it, ``float32`` never does.
+        precision: ``auto`` computes in bfloat16 on GPUs that have it, ``float32`` never does. Attacks inside a
+            defence have a precision of their own, a setting of the defence.
         evaluate_every: epochs between two measurements of the test accuracy; the last epoch is always
             measured.
         evaluate_noise: standard deviation, in pixel scale, of Gaussian noise under which the test accuracy is
             measured a second time, with one draw per image; null for no such measurement.
+        weight_averaging: decay per update of an exponential moving average of the weights, which is then what
+            is measured, watched and kept; null to keep the weights themselves.
+        watch: what is watched between epochs, by name. It changes no weight and costs no training time.
+        choose: watched accuracy whose best epoch is kept, such as ``selection_pgd_robust_accuracy``; the last
+            epoch's weights are kept beside it. Null keeps the last ones only.
+        expect: what the kept network must reach; else the training ends in an error.
     """
 
     epochs: PositiveInt
@@ -73,5 +134,25 @@ class TrainingSettings(Strict):
     samples: PositiveInt | None = None
     precision: Literal["auto", "float32"] = "auto"
     evaluate_every: PositiveInt = 1
-    # Left out of the specification where it is off: it changes nothing about such a training.
-    evaluate_noise: Radius | None = Field(None, exclude_if=lambda sigma: sigma is None)
+    # Left out of the specification where they are off: they change nothing about such a training.
+    evaluate_noise: Radius | None = Field(None, exclude_if=_is_off)
+    weight_averaging: Annotated[Share, Field(lt=1)] | None = Field(None, exclude_if=_is_off)
+    watch: dict[str, Watch] = Field({}, exclude_if=_is_off)
+    choose: str | None = Field(None, exclude_if=_is_off)
+    expect: Expectation | None = Field(None, exclude_if=_is_off)
+
+    @model_validator(mode="after")
+    def _chooses_what_is_watched(self) -> TrainingSettings:
+        watched = [f"{name}_{column}" for name, watch in self.watch.items() for column in watch.accuracies()]
+        if self.choose is not None and self.choose not in watched:
+            raise ConfigurationError(
+                "the accuracy that chooses the epoch is not watched",
+                key="choose",
+                found=self.choose,
+                valid=did_you_mean(self.choose, watched) if watched else "a watch that measures it",
+            )
+        if self.samples is None and any(watch.split == "held_out" for watch in self.watch.values()):
+            raise ConfigurationError(
+                "no training image is held out", key="samples", valid="the number of images to train on"
+            )
+        return self

@@ -71,3 +71,29 @@ def test_parameter_count_is_the_published_one(architecture, shape, classes, para
         network = ARCHITECTURES.parse(architecture).build(shape, classes)
     assert parameter_count(network) == parameters
     assert network(torch.empty(2, *shape, device="meta")).shape == (2, classes)
+
+
+def test_a_deep_stack_tells_images_apart_from_the_start_with_he_initialization_only():
+    """Eight convolutions without batch norm: torch's initialization shrinks differences to nothing."""
+    torch.manual_seed(0)
+    images = torch.rand(4, *CIFAR)
+    spread = {
+        initialization: ARCHITECTURES.parse(
+            {"name": "cnn", "layers": EIGHT_CONVOLUTIONS, "initialization": initialization}
+        )
+        .build(CIFAR, 10)(images)
+        .std(0)
+        .mean()
+        .item()
+        for initialization in ("default", "he")
+    }
+    assert spread["default"] < 1e-3
+    assert spread["he"] > 0.01
+
+
+def test_an_initialization_that_is_the_default_leaves_the_specification_as_it_was():
+    assert "initialization" not in ARCHITECTURES.normalize({"name": "cnn", "layers": []})
+    assert (
+        ARCHITECTURES.normalize({"name": "cnn", "layers": [], "initialization": "he"})["initialization"]
+        == "he"
+    )

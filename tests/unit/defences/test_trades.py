@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from gauntlet.contracts import DEFENCES, Batch, Progress
-from gauntlet.defences.trades import Trades, divergence_between
+from gauntlet.defences.starts import UniformStart, divergence_between
+from gauntlet.defences.trades import Trades
+from gauntlet.errors import ConfigurationError
 
 START = Progress(epoch=0, epochs=1, step=0, steps=1)
 
@@ -34,11 +36,11 @@ def test_loss_is_clean_cross_entropy_plus_weighted_divergence(model):
     trades = Trades(strength=6, eps=0.1, steps=3, step_size=0.05)
     loss = trades.loss(model, batch(), START)
     images, labels = batch().images, batch().labels
-    perturbed = trades._perturbed(model, batch())
+    perturbed = loss.perturbed
     p, q = model(images).softmax(1), model(perturbed).softmax(1)
     clean = -p[torch.arange(8), labels].log().mean()
     torch.testing.assert_close(loss.value, clean + 6 * (p * (p / q).log()).sum(1).mean())
-    torch.testing.assert_close(loss.parts["clean_loss"], clean)
+    torch.testing.assert_close(loss.parts["natural_loss"], clean)
 
 
 def test_without_penalty_it_is_natural_training(model):
@@ -48,7 +50,7 @@ def test_without_penalty_it_is_natural_training(model):
 
 def test_the_perturbation_stays_in_ball_and_box_and_beats_noise(model):
     clean = batch().images
-    perturbed = Trades(eps=0.1, steps=10, step_size=0.05)._perturbed(model, batch())
+    perturbed = Trades(eps=0.1, steps=10, step_size=0.05).loss(model, batch(), START).perturbed
     assert (perturbed - clean).abs().max() <= 0.1 + 1e-6
     assert perturbed.min() >= 0 and perturbed.max() <= 1
     answer = model(clean)
@@ -66,5 +68,25 @@ def test_the_network_is_attacked_in_eval_mode_and_left_in_train_mode():
     assert model[1].num_batches_tracked == 2, "the clean pass and the perturbed pass, and no attack step"
 
 
-def test_the_configuration_knows_it():
-    assert DEFENCES.parse({"name": "trades", "eps": "8/255"}) == Trades(eps=8 / 255)
+def test_its_defaults_are_those_of_zhang_et_al_and_radii_may_be_fractions():
+    found = DEFENCES.normalize({"name": "trades", "eps": "8/255"})
+    assert found == {
+        "name": "trades",
+        "attack_precision": "float32",
+        "eps": 8 / 255,
+        "steps": 10,
+        "step_size": 0.007,
+        "start": {"name": "gaussian", "scale": 0.001},
+        "strength": 6.0,
+    }
+
+
+def test_fast_trades_is_a_configuration():
+    entry = {"name": "trades", "steps": 1, "step_size": 0.031, "start": {"name": "uniform"}}
+    assert DEFENCES.parse(entry) == Trades(steps=1, step_size=0.031, start=UniformStart())
+
+
+def test_trades_from_the_clean_point_is_refused():
+    with pytest.raises(ConfigurationError, match="no gradient") as error:
+        DEFENCES.parse({"name": "trades", "start": {"name": "clean"}})
+    assert error.value.key == "start.name"

@@ -148,13 +148,35 @@ def test_trades_on_a_wide_resnet_is_planned_at_a_few_hours_of_an_h100(load_toy):
         model["dataset"] = "cifar10"
         model["architecture"] = {"name": "wide_resnet", "depth": 34, "width": 10}
         steps = {"eps": "{eps}/255", "steps": 10, "step_size": 0.007}
-        model["defence"] = {"name": "trades", "strength": 6, **steps}
+        model["defence"] = {"name": "trades", "strength": 6, "attack_precision": "training", **steps}
         model["training"]["epochs"] = 76
 
     planned = training_work(load_toy(trades, scale="full"), "toy-8")
     passes = (10 + 3) + (10 + 2) + 2
     assert planned.flops == pytest.approx(passes * 50_000 * 76 * 2 * 6.66e9, rel=0.02)
     assert 2 < planned.gpu_hours < 4
+
+
+def test_an_attack_in_float32_and_a_watch_are_planned_at_their_own_speed(load_toy):
+    """Ten steps of an attack take 21 of 24 passes; ten watched epochs of 1,000 images 22 passes each."""
+
+    def change(precision, watch):
+        def changed(work):
+            model = work["models"]["toy-{eps}"]
+            model["defence"]["attack"]["steps"] = 10
+            model["defence"]["attack_precision"] = precision
+            model["training"].update(epochs=10, samples=1000, watch=watch)
+
+        return training_work(load_toy(changed, scale="full"), "toy-8")
+
+    pgd = {"name": "pgd", "norm": "linf", "eps": 0.1, "steps": 10, "step_size": 0.01}
+    fast, exact = change("training", {}), change("float32", {})
+    watched = change("training", {"pgd": {"procedures": {"pgd": pgd}, "count": 1000}})
+    assert fast.bfloat16 == fast.flops == exact.flops
+    assert exact.bfloat16 == pytest.approx(3 / 24 * exact.flops)
+    assert exact.gpu_hours > 4 * fast.gpu_hours
+    assert watched.flops == pytest.approx(46 / 24 * fast.flops)
+    assert watched.bfloat16 == fast.flops
 
 
 def test_weights_cost_another_pass_back_and_attacks_do_not_need_them():

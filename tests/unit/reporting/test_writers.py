@@ -232,9 +232,10 @@ def test_provenance_is_collected_from_all_evaluations(evaluations: dict[str, Any
 
 
 def test_provenance_of_trained_models_names_their_training_data(tmp_path: Path) -> None:
-    specification = {"dataset": "digits", "training": {"epochs": 2}, "seed": 5}
+    specification = {"dataset": "digits", "classes": 10, "training": {"epochs": 2}, "seed": 5}
     manifest = {
         "specification": specification,
+        "test_accuracy": 0.9,
         "libraries": {},
         "device": "cpu",
         "seconds": 3.0,
@@ -254,13 +255,15 @@ def test_every_table_states_which_weights_stand_behind_its_numbers(tmp_path: Pat
         "imported": {"checkpoint": {"file": "net.pt"}, "training": None},
         "replaced": {"checkpoint": None, "training": {}, "in_place_of": "other.pt"},
         "trained": {"checkpoint": None, "training": {}},
+        "guessing": {"checkpoint": None, "training": {}},
     }
     models = []
     for name, origin in origins.items():
         (tmp_path / name).mkdir()
-        specification = {"dataset": "digits", "seed": 5, **origin}
+        specification = {"dataset": "digits", "classes": 10, "seed": 5, **origin}
         manifest = {"libraries": {}, "device": "cpu", "seconds": 3.0, "code": "0.1.0"}
-        text = json.dumps({**manifest, "specification": specification})
+        accuracy = 0.141 if name == "guessing" else 0.9
+        text = json.dumps({**manifest, "specification": specification, "test_accuracy": accuracy})
         (tmp_path / name / "manifest.json").write_text(text, encoding="utf-8")
         models.append(TrainedModel(name, tmp_path / name))
 
@@ -275,8 +278,10 @@ def test_every_table_states_which_weights_stand_behind_its_numbers(tmp_path: Pat
         "imported: published weights net.pt",
         "replaced: trained here in place",
         "trained: trained here",
+        "guessing: trained here, hardly better than guessing (14% of the test images)",
     ):
         assert part in statement(*models)
+    assert "guessing" not in statement(models[2])
 
 
 def test_the_weights_of_an_evaluated_network_are_stated(evaluations: dict[str, Any], tmp_path: Path) -> None:

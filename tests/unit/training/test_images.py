@@ -47,7 +47,7 @@ def test_bytes_become_floats_in_the_unit_interval():
 
 def test_an_epoch_shows_every_image_once_with_its_label_and_position(train_set):
     images = DeviceImages.of(train_set, torch.device("cpu"))
-    batches = list(images.batches(50, generator(), ()))
+    batches = list(images.batches(50, [generator()], (), generator()))
     assert [len(batch) for batch in batches] == [50, 50, 20]
     indices = torch.cat([batch.indices for batch in batches]).numpy()
     assert sorted(indices) == list(range(120))
@@ -55,6 +55,24 @@ def test_an_epoch_shows_every_image_once_with_its_label_and_position(train_set):
     assert np.array_equal(torch.cat([batch.labels for batch in batches]), train_set.labels[indices])
     shown = (torch.cat([batch.images for batch in batches]) * 255).round().to(torch.uint8)
     assert np.array_equal(shown, train_set.images[indices])
+
+
+def test_a_batch_joins_one_batch_of_each_order_and_every_order_shows_each_image_once(train_set):
+    images = DeviceImages.of(train_set, torch.device("cpu"))
+    orders = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    batches = list(images.batches(50, orders, (), generator()))
+    assert [len(batch) for batch in batches] == [100, 100, 40]
+    first, second = (
+        torch.cat([batch.indices.chunk(2)[number] for batch in batches]).tolist() for number in (0, 1)
+    )
+    assert sorted(first) == sorted(second) == list(range(120))
+    assert first != second
+
+
+def test_held_out_images_are_those_that_are_not_learned_from(train_set):
+    learned = DeviceImages.of(train_set, torch.device("cpu"), 90).indices.tolist()
+    held_out = DeviceImages.of(train_set, torch.device("cpu"), 90, held_out=True).indices.tolist()
+    assert sorted(learned + held_out) == list(range(120))
 
 
 def test_fewer_samples_are_a_part_of_more_samples(train_set):
