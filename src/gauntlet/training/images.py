@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.contracts import Batch
 from gauntlet.runtime.seeding import generator_for
-from gauntlet.training.settings import Augmentation, Crop
+from gauntlet.training.settings import Augmentation, Crop, Flip, ResizedCrop
 
 if TYPE_CHECKING:
     from gauntlet.datasets.imageset import ImageSet
+
+
+LARGEST_ON_DEVICE = 16 * 2**30
+"""Bytes of a split above which it stays on the host, in its memory map, and travels batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class DeviceImages:
     """A split, or a part of it, on the device.
 
     Attributes:
-        images: uint8 ``[N, C, H, W]``.
+        images: uint8 ``[N, C, H, W]``; on the host where a whole split is too large for the device.
         labels: int64 ``[N]``.
         indices: position of each image in its split, int64 ``[N]``.
     """
@@ -48,8 +55,12 @@ class DeviceImages:
         order = torch.randperm(len(split.labels), generator=generator_for("cpu", "training samples"))
         chosen = (order[samples:] if held_out else order[:samples]).sort().values
         positions = chosen.numpy()
+        if samples is None and split.images.nbytes > LARGEST_ON_DEVICE:
+            images = _mapped(split.images)
+        else:
+            images = torch.from_numpy(split.images[positions]).to(device)
         return DeviceImages(
-            torch.from_numpy(split.images[positions]).to(device),
+            images,
             torch.from_numpy(split.labels[positions]).to(device),
             chosen.to(device),
         )
@@ -60,6 +71,10 @@ class DeviceImages:
     def first(self, count: int | None) -> DeviceImages:
         """Return the first images only, all of them for None."""
         return DeviceImages(self.images[:count], self.labels[:count], self.indices[:count])
+
+    def take(self, chosen: Tensor) -> Tensor:
+        """Return images by their numbers (on the device), uint8 and on the device."""
+        return self.images[chosen.to(self.images.device)].to(chosen.device)
 
     def batches(
         self,
@@ -81,11 +96,18 @@ class DeviceImages:
         permutations = [torch.randperm(len(self), generator=order, device=device) for order in orders]
         for parts in zip(*(permutation.split(batch_size) for permutation in permutations), strict=True):
             images = [
-                augment(self.images[chosen], augmentation, order)
+                augment(self.take(chosen), augmentation, order)
                 for chosen, order in zip(parts, orders, strict=True)
             ]
             chosen = torch.cat(parts)
             yield Batch(to_unit_range(torch.cat(images)), self.labels[chosen], self.indices[chosen], noise)
+
+
+def _mapped(images: NDArray[np.uint8]) -> Tensor:
+    """Return a memory map as a tensor that must not be written to; nothing is copied."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(images)
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -96,7 +118,13 @@ def to_unit_range(images: Tensor) -> Tensor:
 def augment(images: Tensor, augmentation: Sequence[Augmentation], generator: torch.Generator) -> Tensor:
     """Apply each augmentation to a batch ``[N, C, H, W]``, with its own random choice for every image."""
     for one in augmentation:
-        images = _crop(images, one.padding, generator) if isinstance(one, Crop) else _flip(images, generator)
+        match one:
+            case Crop():
+                images = _crop(images, one.padding, generator)
+            case Flip():
+                images = _flip(images, generator)
+            case ResizedCrop():
+                images = _resized_crop(images, one, generator)
     return images
 
 
@@ -112,3 +140,18 @@ def _crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
 def _flip(images: Tensor, generator: torch.Generator) -> Tensor:
     mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
     return torch.where(mirrored, images.flip(3), images)
+
+
+def _resized_crop(images: Tensor, settings: ResizedCrop, generator: torch.Generator) -> Tensor:
+    """Scale bilinearly; a part that would be longer than a side of the image is as long as the side."""
+    draws = torch.rand(4, len(images), generator=generator, device=images.device)
+    area = settings.smallest + (1 - settings.smallest) * draws[0]
+    ratio = settings.stretch ** (2 * draws[1] - 1)
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    # Of the part's centre, where the image reaches from -1 to 1.
+    x, y = (1 - width) * (2 * draws[2] - 1), (1 - height) * (2 * draws[3] - 1)
+    nothing = torch.zeros_like(x)
+    transforms = torch.stack([width, nothing, x, nothing, height, y], 1).view(-1, 2, 3)
+    grid = F.affine_grid(transforms, list(images.shape), align_corners=False)
+    scaled = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    return scaled.round_().to(torch.uint8)

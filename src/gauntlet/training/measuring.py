@@ -32,7 +32,7 @@ def accuracy(model: Classifier, images: DeviceImages, noise: float = 0.0) -> flo
     correct = torch.zeros((), dtype=torch.int64, device=device)
     with torch.no_grad():
         for some, labels in zip(images.images.split(BATCH), images.labels.split(BATCH), strict=True):
-            inputs = to_unit_range(some)
+            inputs = to_unit_range(some.to(device))
             if noise:
                 inputs += noise * torch.randn(inputs.shape, generator=generator, device=device)
             correct += (model(inputs).argmax(1) == labels).sum()
@@ -56,7 +56,7 @@ def observe(model: Classifier, name: str, watch: Watch, images: DeviceImages, se
     with frozen(model), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         for start in range(0, len(images), BATCH):
             some = slice(start, start + BATCH)
-            batch = (to_unit_range(images.images[some]), images.labels[some], images.indices[some])
+            batch = (to_unit_range(images.images[some].to(device)), images.labels[some], images.indices[some])
             for column, values in _observe_batch(model, name, watch, batch, seed, start).items():
                 totals[column] = totals.get(column, 0) + values.double().sum()
     return {f"{name}_{column}": float(total) / len(images) for column, total in totals.items()}

@@ -48,7 +48,20 @@ class Flip(Strict):
     name: Literal["flip"]
 
 
-Augmentation = Annotated[Crop | Flip, Field(discriminator="name")]
+class ResizedCrop(Strict):
+    """Cut out a part of random size, shape and place and scale it to the size of the image (Szegedy et al. 2015).
+
+    Settings:
+        smallest: smallest area of the part, as a share of the image's.
+        stretch: largest ratio of width to height, and of height to width.
+    """
+
+    name: Literal["resized_crop"]
+    smallest: Annotated[Share, Field(gt=0)] = 0.08
+    stretch: Annotated[Number, Field(ge=1, allow_inf_nan=False)] = 4 / 3
+
+
+Augmentation = Annotated[Crop | Flip | ResizedCrop, Field(discriminator="name")]
 
 NATURAL, ROBUST, STABLE = "natural_accuracy", "robust_accuracy", "perturbation_stability"
 """Shares of the watched images: right as they are; right also under attack; of the same class under attack."""

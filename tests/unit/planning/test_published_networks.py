@@ -39,7 +39,8 @@ def test_without_a_file_a_network_is_trained_in_its_place_or_missing_with_the_pl
 ):
     available = find_available(catalogue)
     in_place, missing = available.trained_in_place(), available.missing()
-    for name, file in files.items():
+    for model, file in files.items():
+        name = catalogue.origins[model]
         reason = in_place.get(name) or missing[f"checkpoint of {name}"]
         assert file in reason
         assert "http" in reason

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from gauntlet.training.images import DeviceImages, augment, to_unit_range
-from gauntlet.training.settings import Crop, Flip
+from gauntlet.training.settings import Crop, Flip, ResizedCrop
 
 
 def generator(seed=0):
@@ -33,6 +36,28 @@ def test_flips_mirror_about_half_of_the_images_left_to_right():
     mirrored = (flipped == images.flip(3)).flatten(1).all(1)
     assert (same ^ mirrored).all()
     assert 140 < mirrored.sum() < 260
+
+
+def test_a_resized_crop_is_a_part_of_the_image_of_the_size_and_shape_that_are_allowed():
+    """A ramp stays a ramp: its slope tells the part's share of the side, its middle the place."""
+    ramp = 8 * torch.arange(32, dtype=torch.uint8)
+    images = torch.stack([ramp.expand(32, 32), ramp[:, None].expand(32, 32)]).expand(300, 2, 32, 32)
+    one = ResizedCrop(name="resized_crop", smallest=0.25, stretch=1.5)
+    parts = augment(images, [one], generator()).float()
+    assert torch.equal(parts[:, 0], parts[:, 0, :1].expand(-1, 32, -1))
+    assert torch.equal(parts[:, 1], parts[:, 1, :, :1].expand(-1, -1, 32))
+    row, column = parts[:, 0, 16], parts[:, 1, :, 16]
+    width, height = ((side[:, 24] - side[:, 8]) / (16 * 8) for side in (row, column))
+    area, ratio = width * height, width / height
+    rounding = 0.03
+    assert 0.25 - rounding < area.min() < 0.3
+    assert 0.9 < area.max() <= 1 + rounding
+    whole = torch.maximum(width, height) > 1 - rounding
+    assert (ratio[~whole].log().abs() < math.log(1.5) + 2 * rounding).all()
+    assert ratio.min() < 0.75
+    assert ratio.max() > 1.3
+    assert row[:, 16].std() > 20
+    assert column[:, 16].std() > 20
 
 
 def test_no_augmentation_changes_nothing():
@@ -80,3 +105,19 @@ def test_fewer_samples_are_a_part_of_more_samples(train_set):
     assert len(few) == 10
     assert few < more
     assert few != set(range(10))
+
+
+def test_a_split_too_large_for_the_device_stays_in_its_memory_map_and_gives_the_same_batches(
+    train_set, tmp_path, monkeypatch
+):
+    np.save(tmp_path / "images.npy", train_set.images)
+    on_disk = replace(train_set, images=np.load(tmp_path / "images.npy", mmap_mode="r"))
+    expected = list(
+        DeviceImages.of(train_set, torch.device("cpu")).batches(50, [generator()], (), generator(1))
+    )
+    monkeypatch.setattr("gauntlet.training.images.LARGEST_ON_DEVICE", on_disk.images.nbytes - 1)
+    images = DeviceImages.of(on_disk, torch.device("cpu"))
+    assert np.shares_memory(images.images.numpy(), on_disk.images)
+    for batch, same in zip(images.batches(50, [generator()], (), generator(1)), expected, strict=True):
+        assert torch.equal(batch.images, same.images)
+        assert torch.equal(batch.labels, same.labels)
