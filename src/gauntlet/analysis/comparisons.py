@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from gauntlet.analysis.bootstrap import Estimate, bootstrap, paired_difference
 from gauntlet.analysis.intervals import LEVEL, Interval, corrected_level, paired_share_difference
-from gauntlet.analysis.verdicts import Decision, Verdict, above
+from gauntlet.analysis.queries import queries_to_success, succeeded
+from gauntlet.analysis.results import Results
+from gauntlet.analysis.verdicts import Decision, Verdict, above, not_testable
 
 SAME = 1e-9
 """Numbers closer than this are equal."""
@@ -31,6 +33,30 @@ def more_on_average(name: str, first: pd.Series, second: pd.Series) -> Verdict:
     return above(name, paired_difference(first, second))
 
 
+def succeeds_more_often(name: str, first: Results, second: Results, *, points: float = 0.0) -> Verdict:
+    """Decide whether one query attack succeeds on more images than another, by more than so many points."""
+    return more_often(name, succeeded(first), succeeded(second), points=points)
+
+
+def more_queries_where_successful(
+    name: str, first: Results, second: Results, statistic: Callable[..., np.floating] = np.mean
+) -> Verdict:
+    """Decide whether an attack needs more queries than another, each over its own successes.
+
+    The two populations differ; images are resampled jointly.
+    """
+    attacks = [queries_to_success(each).to_numpy() for each in (first, second)]
+    for each, queries in zip((first, second), attacks, strict=True):
+        if np.isnan(queries).all():
+            return not_testable(f"{name}: {each.described()} never succeeded.")
+
+    def gap(rows: Sequence[np.ndarray]) -> float:
+        one, two = (row[~np.isnan(row)] for row in rows)
+        return float(statistic(one) - statistic(two)) if len(one) and len(two) else np.nan
+
+    return above(name, bootstrap(gap, attacks).interval())
+
+
 def ratio_of_means(first: pd.Series, second: pd.Series) -> Estimate:
     """Return mean(first) / mean(second) over the same images, resampled jointly."""
     rows = [first.to_numpy(dtype=float), second.to_numpy(dtype=float)]
@@ -38,7 +64,11 @@ def ratio_of_means(first: pd.Series, second: pd.Series) -> Estimate:
 
 
 def holds(
-    name: str, estimate: Estimate, statement: Callable[[NDArray[np.float64]], bool | np.bool_]
+    name: str,
+    estimate: Estimate,
+    statement: Callable[[NDArray[np.float64]], bool | np.bool_],
+    *,
+    unless: Callable[[NDArray[np.float64]], bool | np.bool_] | None = None,
 ) -> Verdict:
     """Judge a statement about the entries of an estimate.
 
@@ -46,12 +76,13 @@ def holds(
         name: the statement with the numbers it is about; begins the reason.
         estimate: the numbers.
         statement: whether it is true of such numbers.
+        unless: what speaks against a contradiction even where the statement is not true, such as a tie.
     """
     share = estimate.share_where(statement)
     decision: Decision = "inconclusive"
     if share >= LEVEL:
         decision = "supported"
-    elif share <= 1 - LEVEL:
+    elif (estimate.share_where(unless) if unless else share) <= 1 - LEVEL:
         decision = "contradicted"
     return Verdict(
         decision,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -36,6 +38,8 @@ def above(name: str, interval: Interval, threshold: float = 0.0) -> Verdict:
         interval: the number with its interval.
         threshold: what the claim says that it exceeds.
     """
+    if math.isnan(interval.estimate):
+        return _nothing(name)
     decision: Decision = "inconclusive"
     if interval.low > threshold:
         decision = "supported"
@@ -49,6 +53,8 @@ def above(name: str, interval: Interval, threshold: float = 0.0) -> Verdict:
 
 def at_most(name: str, interval: Interval, bound: float) -> Verdict:
     """Decide whether a number stays at or below a bound, by its interval."""
+    if math.isnan(interval.estimate):
+        return _nothing(name)
     decision: Decision = "inconclusive"
     if interval.high <= bound:
         decision = "supported"
@@ -64,6 +70,8 @@ def at_most(name: str, interval: Interval, bound: float) -> Verdict:
 
 def within(name: str, interval: Interval, between: tuple[float, float]) -> Verdict:
     """Decide whether a number lies in a range: an interval inside supports, one outside contradicts."""
+    if math.isnan(interval.estimate):
+        return _nothing(name)
     bottom, top = between
     decision: Decision = "inconclusive"
     if bottom <= interval.low and interval.high <= top:
@@ -89,13 +97,14 @@ def equals(name: str, value: float, expected: float, *, tolerance: float) -> Ver
     )
 
 
-def all_of(*parts: Verdict) -> Verdict:
-    """Join the parts of a claim.
+def all_of(*given: Verdict | Iterable[Verdict]) -> Verdict:
+    """Join the parts of a claim, given one by one or several at once.
 
     One contradiction contradicts it, one open part leaves it open. A part that could not be tested makes the
     whole at most inconclusive; only if no part could be tested is the claim not testable. Parts that hold by
     construction add nothing unless there are no others.
     """
+    parts = [part for each in given for part in ([each] if isinstance(each, Verdict) else each)]
     if not parts:
         raise ValueError("a claim has at least one part")
     found = {part.decision for part in parts}
@@ -122,6 +131,11 @@ def by_construction(reason: str) -> Verdict:
 def not_testable(reason: str) -> Verdict:
     """Return the verdict on a claim that cannot be decided here, with the reason."""
     return Verdict("not testable", reason)
+
+
+def _nothing(name: str) -> Verdict:
+    """Return the verdict on a number that no image tells, such as the mean over no successes."""
+    return not_testable(f"{name}: no image to judge by.")
 
 
 def _numbers(name: str, interval: Interval) -> dict[str, float]:

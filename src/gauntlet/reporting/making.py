@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -96,15 +97,17 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
 
     Returns:
         One row per claim: its name and number in the specification, what it says, what was judged in its place,
-        what counts as support (the docstring of its check), the decision with its reason, and the numbers that
-        decided, as JSON.
+        what counts as support (see `criterion`; empty for a claim that is not testable at this scale), the decision
+        with its reason, and the numbers that decided, as JSON.
 
     Raises:
         RuntimeError: a check failed; the message names the claim.
     """
     rows = []
     for claim in spec["claims"]:
-        check = find_function(claim["work"], claim["chapter"], claim["check"])
+        check = (
+            None if claim["untestable"] else find_function(claim["work"], claim["chapter"], claim["check"])
+        )
         verdict = _verdict(claim, check)
         log(f"{claim['name']}: {verdict.decision}")
         numbers = {key: _finite(value) for key, value in verdict.numbers.items()}
@@ -112,7 +115,7 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
             {
                 **{key: claim[key] for key in ("source", "statement", "reduced", "scale")},
                 "claim": claim["name"],
-                "criterion": " ".join((inspect.getdoc(check) or "").split()),
+                "criterion": criterion(check, claim.get("settings", {})) if check else "",
                 "decision": verdict.decision,
                 "reason": verdict.reason,
                 "numbers": json.dumps(numbers),
@@ -133,10 +136,23 @@ def write_claims(verdicts: pd.DataFrame, csv: str | Path, markdown: str | Path) 
     write_text(markdown, "\n".join(lines) + "\n")
 
 
-def _verdict(claim: Mapping[str, Any], check: Callable[..., Any]) -> Verdict:
-    for reason in (claim.get("missing"), claim["untestable"]):
-        if reason:
-            return not_testable(reason)
+def criterion(check: Callable[..., Any], settings: Mapping[str, Any]) -> str:
+    """Return what counts as support: the docstring of a check, with the claim's settings for ``{name}``."""
+    text = " ".join((inspect.getdoc(check) or "").split())
+    return re.sub(r"\{(\w+)\}", lambda found: _written(settings[found[1]]), text)
+
+
+def _written(setting: Any) -> str:
+    if isinstance(setting, Mapping):
+        return "; ".join(f"{key}: {_written(value)}" for key, value in setting.items())
+    if isinstance(setting, list):
+        return ", ".join(map(_written, setting))
+    return f"{setting:.4g}" if isinstance(setting, float) else str(setting)
+
+
+def _verdict(claim: Mapping[str, Any], check: Callable[..., Any] | None) -> Verdict:
+    if check is None or claim.get("missing"):
+        return not_testable(claim.get("missing") or claim["untestable"])
     try:
         verdict = check(load_inputs(claim))
     except Exception as error:

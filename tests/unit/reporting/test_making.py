@@ -12,7 +12,7 @@ import pytest
 
 from gauntlet.analysis.verdicts import Verdict
 from gauntlet.errors import ConfigurationError
-from gauntlet.reporting.making import check_claims, find_function, make_artefact, write_claims
+from gauntlet.reporting.making import check_claims, criterion, find_function, make_artefact, write_claims
 
 CHAPTER = "hardening"
 
@@ -132,3 +132,14 @@ def test_an_artefact_that_fails_is_named_with_the_cause(invented_work: str) -> N
     ) as caught:
         make_artefact(spec_of(invented_work, "tables.failing", "table"), {})
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_criterion_tells_the_claims_own_settings() -> None:
+    def check() -> None:
+        """RayS leaves at most {share} of what {rivals} leave,
+        and more than {points} points fewer.
+        """
+
+    settings = {"share": 2 / 3, "rivals": ["HSJA", "OPT"], "points": {"TRADES": 5}}
+    expected = "RayS leaves at most 0.6667 of what HSJA, OPT leave, and more than TRADES: 5 points fewer."
+    assert criterion(check, settings) == expected

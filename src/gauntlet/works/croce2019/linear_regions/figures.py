@@ -13,11 +13,7 @@ from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.panels import draw_image, draw_lines
 from gauntlet.reporting.style import new_figure, shared_legend
 
-STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "median": lambda sizes: np.median(sizes, axis=0),
-    "maximum": lambda sizes: sizes.max(0),
-    "mean": lambda sizes: sizes.mean(0),
-}
+STATISTICS: dict[str, Callable[..., np.ndarray]] = {"median": np.median, "maximum": np.max, "mean": np.mean}
 
 
 def sizes_by_regions(results: Results) -> tuple[list[int], np.ndarray]:
@@ -36,18 +32,17 @@ def sizes_by_regions(results: Results) -> tuple[list[int], np.ndarray]:
 def convergence(inputs: ArtefactInputs) -> Figure:
     """Figures 1 to 4: median, largest and mean distance over the number of explored regions."""
     parameter = inputs.settings["parameter"]
-    rows, images = [], 0
+    frames, images = [], 0
     for value, results in inputs.results.groups(parameter):
         numbers, sizes = sizes_by_regions(results)
         images = len(sizes)
         uniform = " (uniform)" if results.settings["sampling"] == "uniform" else ""
-        label = f"{inputs.settings['symbol']} = {value:g}{uniform}"
-        for statistic, compute in STATISTICS.items():
-            for number, size in zip(numbers, compute(sizes), strict=True):
-                rows.append(
-                    {"series": label, parameter: value, "statistic": statistic, "regions": number, "l2": size}
-                )
-    frame = pd.DataFrame(rows)
+        keys = {"series": f"{inputs.settings['symbol']} = {value:g}{uniform}", parameter: value}
+        frames += [
+            pd.DataFrame({**keys, "statistic": statistic, "regions": numbers, "l2": compute(sizes, axis=0)})
+            for statistic, compute in STATISTICS.items()
+        ]
+    frame = pd.concat(frames, ignore_index=True)
     canvas, panels = new_figure(3, panel_height=2.5)
     for axes, statistic in zip(panels[0], STATISTICS, strict=True):
         draw_lines(axes, frame[frame["statistic"] == statistic], x="regions", y="l2", series="series")
@@ -135,14 +130,15 @@ def figure_6(inputs: ArtefactInputs) -> Figure:
     )
 
 
-def solution_gains(results: Results, tolerance: float) -> np.ndarray:
+def solution_gains(results: Results, tolerance: float, margin: float) -> np.ndarray:
     """Return by which share of the start's distance the solution in its region is nearer, per image.
 
-    Solutions that violate a constraint of their region by more than ``tolerance`` are left out.
+    Left out are solutions that violate a constraint of their region by more than ``tolerance``, and those off the
+    decision boundary: whose true logit differs from the largest other by more than ``margin``.
     """
     rows, last = results.rows, _tiles(results) - 1
-    inside = rows["violation"] <= tolerance
-    return (1 - rows[f"distance_{last}"] / rows["distance_1"])[inside].to_numpy(dtype=float)
+    counts = (rows["violation"] <= tolerance) & (rows["solution_margin"].abs() <= margin)
+    return (1 - rows[f"distance_{last}"] / rows["distance_1"])[counts].to_numpy(dtype=float)
 
 
 def longest_path(results: Results) -> int:

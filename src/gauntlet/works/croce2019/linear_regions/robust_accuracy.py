@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,9 @@ from gauntlet.analysis.robustness import radii, robust_at
 
 OURS = "ours"
 """The linear region attack's name in the tables."""
+
+STATISTICS = ("mean", "max")
+"""Rows of `gap_statistics`."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +60,18 @@ def attacked(inputs: ArtefactInputs, results: Results, radius: float, column: st
     return robust_at(results.where(attack=attack), radius, restarts=restarts)
 
 
-def settings_of(results: Results) -> Iterator[tuple[str, float, Results]]:
-    """Yield each model with its radii, ascending: those that PGD was run at."""
-    for model, of_model in results.groups("model"):
-        for radius in radii(of_model):
-            yield model, radius, of_model
-
-
-def standing(inputs: ArtefactInputs, *, data: str, models: tuple[str, ...] = ()) -> Standing:
-    """Return which images of a data set withstand each attack.
+def standing(inputs: ArtefactInputs, results: Results) -> Standing:
+    """Return which images of a data set withstand each attack, for every model at the radii that PGD was run at.
 
     Raises:
-        LookupError: one of the models was not evaluated.
+        LookupError: no model was evaluated.
     """
-    results = inputs.results.where(data=data)
-    if models:
-        results = results.where(model=models)
-    missing = set(models) - set(results.values("model"))
-    if missing or not len(results):
-        raise LookupError(f"no model {', '.join(sorted(missing))} of {data} was evaluated")
+    settings = [
+        (model, radius, of_model) for model, of_model in results.groups("model") for radius in radii(of_model)
+    ]
+    if not settings:
+        raise LookupError("no model of this kind was evaluated")
     columns = list(inputs.settings["columns"])
-    settings = list(settings_of(results))
     robust = np.stack(
         [
             np.stack([attacked(inputs, of_model, radius, column) for column in columns], 1)

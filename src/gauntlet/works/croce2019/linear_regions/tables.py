@@ -13,7 +13,12 @@ from gauntlet.analysis.intervals import share
 from gauntlet.analysis.published import PARENTHESES, beside_published, side_by_side
 from gauntlet.analysis.robustness import radii
 from gauntlet.reporting.artefacts import Table
-from gauntlet.works.croce2019.linear_regions.robust_accuracy import attacked, gap_statistics, standing
+from gauntlet.works.croce2019.linear_regions.robust_accuracy import (
+    STATISTICS,
+    attacked,
+    gap_statistics,
+    standing,
+)
 
 CLEAN = "none (clean accuracy)"
 """The published numbers' name of the column of the clean accuracy, at radius 0."""
@@ -56,20 +61,17 @@ def robust_accuracies(inputs: ArtefactInputs) -> Table:
 def difference_to_best(inputs: ArtefactInputs) -> Table:
     """Table 1: mean and largest difference to the best attack, per data set and attack."""
     rows = []
-    for data in inputs.results.values("data"):
-        found = standing(inputs, data=data)
-        estimate = bootstrap(gap_statistics, found.robust).interval()
-        for number, statistic in enumerate(("mean", "max")):
-            for position, attack in enumerate(found.attacks):
-                numbers = [ends[number, position] for ends in np.stack(estimate)]
-                rows.append((data, statistic, attack, *numbers, len(found.settings)))
+    for data, results in inputs.results.groups("data"):
+        found = standing(inputs, results)
+        ends = np.stack(bootstrap(gap_statistics, found.robust).interval())
+        for (number, position), _ in np.ndenumerate(ends[0]):
+            keys = (data, STATISTICS[number], found.attacks[position])
+            rows.append((*keys, *ends[:, number, position], len(found.settings)))
     names = ["dataset", "statistic", "attack", "reproduced", "ci_low", "ci_high", "settings"]
     # The published metric is mean_difference_to_... or max_difference_to_...
     statistics = np.where(inputs.published["metric"].str.startswith("mean"), "mean", "max")
     printed = inputs.published.assign(statistic=statistics)
-    compared = beside_published(
-        pd.DataFrame(rows, columns=names), printed, on=["dataset", "statistic", "attack"]
-    )
+    compared = beside_published(pd.DataFrame(rows, columns=names), printed, on=names[:3])
     return Table(
         compared,
         "Robust accuracy under an attack minus the lowest under any, over three models and five radii per data "
@@ -92,15 +94,16 @@ def passes(inputs: ArtefactInputs) -> Table:
             results = results.where(radius=radii(results)[0])
         printed = re.escape({"DF": "DeepFool"}.get(attack, attack))
         hours = inputs.published[inputs.published["setting"].str.contains(rf"\b{printed}\b")]
+        count, low, high = mean(results.column("queries"))
         rows.append(
             {
                 "attack": attack,
                 "answers_for": "one radius" if restarts else "every radius",
-                **dict(
-                    zip(("forward_passes", "ci_low", "ci_high"), mean(results.column("queries")), strict=True)
-                ),
-                "published_runtime": float(hours["value"].iloc[0]) if len(hours) else np.nan,
-                "published_unit": hours["unit"].iloc[0] if len(hours) else "",
+                "forward_passes": count,
+                "ci_low": low,
+                "ci_high": high,
+                "published_runtime": next(iter(hours["value"].astype(float)), np.nan),
+                "published_unit": next(iter(hours["unit"]), ""),
             }
         )
     return Table(
