@@ -50,17 +50,6 @@ def catalogues() -> Callable[[str], Catalogue]:
 
 
 @pytest.fixture
-def check_of(work: str, catalogues: Callable[[str], Catalogue]) -> Callable[[str], Callable[..., Verdict]]:
-    """Return a function that finds the check of a claim."""
-
-    def find(name: str) -> Callable[..., Verdict]:
-        spec = claim_specification(catalogues("full"), work, name)
-        return find_function(work, spec["chapter"], spec["check"])
-
-    return find
-
-
-@pytest.fixture
 def inputs_of(
     work: str, tmp_path: Path, catalogues: Callable[[str], Catalogue]
 ) -> Callable[..., ArtefactInputs]:

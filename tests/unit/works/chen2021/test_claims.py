@@ -107,12 +107,12 @@ NEEDS_MANY_IMAGES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(
-    name, world, inputs_of, check_of
+    name, world, inputs_of, verdict_of
 ):
     settings, true, false = CASES[name]
     world = world.but(images=1500 if name in NEEDS_MANY_IMAGES else 600, **true)
     for each, decision in ((world, "supported"), (world.but(**false), "contradicted")):
-        verdict = check_of(name)(inputs_of(name, each, scale="full", **settings))
+        verdict = verdict_of(inputs_of(name, each, scale="full", **settings))
         assert verdict.decision == decision, verdict.reason
 
 
@@ -122,9 +122,9 @@ def test_every_claim_of_the_chapters_is_tested(catalogues):
     assert set(claims) == {*CASES, "frank-wolfe-is-the-fastest-black-box-attack"}
 
 
-def test_few_images_leave_a_small_difference_open(world, inputs_of, check_of):
+def test_few_images_leave_a_small_difference_open(world, inputs_of, verdict_of):
     name = "rays-is-far-below-hsja-on-defended-networks"
-    verdict = check_of(name)(inputs_of(name, world.but(images=12), scale="full"))
+    verdict = verdict_of(inputs_of(name, world.but(images=12), scale="full"))
     assert verdict.decision == "inconclusive"
 
 
@@ -140,21 +140,21 @@ def test_few_images_leave_a_small_difference_open(world, inputs_of, check_of):
     ],
 )
 def test_an_attack_that_never_succeeds_hides_no_other_part(
-    name, methods, decision, world, inputs_of, check_of
+    name, methods, decision, world, inputs_of, verdict_of
 ):
     never = world.but(white_box={"mi-fgsm": (0.0, 5, 0.97), **methods})
     settings, _, _ = CASES[name]
-    assert check_of(name)(inputs_of(name, never, scale="full", **settings)).decision == decision
+    assert verdict_of(inputs_of(name, never, scale="full", **settings)).decision == decision
 
 
-def test_one_falsely_robust_network_says_nothing_about_several(world, inputs_of, check_of):
+def test_one_falsely_robust_network_says_nothing_about_several(world, inputs_of, verdict_of):
     name = "falsely-robust-networks-have-equal-boundary-distances"
     one = inputs_of(name, world, scale="full", falsely=["SENSE"])
-    assert check_of(name)(one).decision == "not testable"
+    assert verdict_of(one).decision == "not testable"
 
 
-def test_an_attack_that_never_succeeds_decides_nothing_about_its_queries(world, inputs_of, check_of):
+def test_an_attack_that_never_succeeds_decides_nothing_about_its_queries(world, inputs_of, verdict_of):
     name = "sign-opt-takes-more-queries-than-opt"
-    verdict = check_of(name)(inputs_of(name, world.but(labels={"opt": (0.0, 100, 4000)})))
+    verdict = verdict_of(inputs_of(name, world.but(labels={"opt": (0.0, 100, 4000)})))
     assert verdict.decision == "inconclusive"
     assert "/opt never succeeded" in verdict.reason

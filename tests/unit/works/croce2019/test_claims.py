@@ -75,22 +75,22 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(
-    name, world, inputs_of, check_of
+    name, world, inputs_of, verdict_of
 ):
     settings, true, false = CASES[name]
     for change, decision in ((true, "supported"), (false, "contradicted")):
-        verdict = check_of(name)(inputs_of(name, world.but(**change), scale="full", **settings))
+        verdict = verdict_of(inputs_of(name, world.but(**change), scale="full", **settings))
         assert verdict.decision == decision, verdict.reason
 
 
-def test_a_rise_with_the_radius_contradicts(world, inputs_of, check_of):
+def test_a_rise_with_the_radius_contradicts(world, inputs_of, verdict_of):
     name = "robust-accuracy-never-rises-with-the-radius"
     inputs = inputs_of(name, world, scale="full")
-    assert check_of(name)(inputs).decision == "supported"
+    assert verdict_of(inputs).decision == "supported"
     inputs = inputs_of(name, world, scale="full")
     frame = inputs.results.tables["mnist-plain"].frame
     frame.loc[frame["procedure"] == "pgd-2.5", "restart"] = -1
-    assert check_of(name)(inputs).decision == "contradicted"
+    assert verdict_of(inputs).decision == "contradicted"
 
 
 def test_every_claim_of_the_work_is_tested(catalogues):

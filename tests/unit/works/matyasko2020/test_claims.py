@@ -51,11 +51,11 @@ CLAIMS = {
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(
-    name, world, inputs_of, check_of
+    name, world, inputs_of, verdict_of
 ):
     settings, change = CLAIMS[name]
     for each, decision in ((world, "supported"), (world.but(**change), "contradicted")):
-        verdict = check_of(name)(inputs_of(name, each, scale="full", **settings))
+        verdict = verdict_of(inputs_of(name, each, scale="full", **settings))
         assert verdict.decision == decision, verdict.reason
 
 
@@ -64,10 +64,10 @@ def test_every_claim_of_the_chapter_is_tested(catalogues):
     assert claims == {*CLAIMS, "one-run-costs-as-much-as-pgd-at-five-radii"}
 
 
-def test_what_the_configuration_sets_is_no_evidence(world, inputs_of, check_of):
+def test_what_the_configuration_sets_is_no_evidence(world, inputs_of, verdict_of):
     name = "one-run-costs-as-much-as-pgd-at-five-radii"
-    assert check_of(name)(inputs_of(name, world, scale="full")).decision == "by construction"
-    assert check_of(name)(inputs_of(name, world.but(steps=1000), scale="full")).decision == "contradicted"
+    assert verdict_of(inputs_of(name, world, scale="full")).decision == "by construction"
+    assert verdict_of(inputs_of(name, world.but(steps=1000), scale="full")).decision == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,17 @@ def test_what_the_configuration_sets_is_no_evidence(world, inputs_of, check_of):
     ],
 )
 def test_a_ranking_without_one_of_its_rivals_is_not_decided_for_it(
-    name, decision, world, inputs_of, check_of
+    name, decision, world, inputs_of, verdict_of
 ):
     short = world.but(left_out=tuple(f"{norm}-bb" for norm in ("linf", "l2", "l1", "l0")))
-    verdict = check_of(name)(inputs_of(name, short, scale="full"))
+    verdict = verdict_of(inputs_of(name, short, scale="full"))
     assert verdict.decision == decision
     assert "B&B" in verdict.reason
     assert "not run at this scale" in verdict.reason
 
 
-def test_a_few_images_do_not_decide(world, inputs_of, check_of):
+def test_a_few_images_do_not_decide(world, inputs_of, verdict_of):
     name = "pdpgd-has-the-smallest-linf-norms-on-mnist"
     few = world.but(images=12, factors={"mnist-plain": {"linf FAB-100": 1.0001, "linf B&B": 1.0}})
-    verdict = check_of(name)(inputs_of(name, few, scale="full"))
+    verdict = verdict_of(inputs_of(name, few, scale="full"))
     assert verdict.decision in ("inconclusive", "contradicted")
