@@ -7,6 +7,7 @@ checkpoints need few renamings.
 from gauntlet.architectures import (
     challenge_resnet,
     cnn,
+    densenet,
     ensemble,
     pca_prefix,
     preact_resnet,
@@ -19,6 +20,7 @@ from gauntlet.architectures import (
 __all__ = [
     "challenge_resnet",
     "cnn",
+    "densenet",
     "ensemble",
     "pca_prefix",
     "preact_resnet",

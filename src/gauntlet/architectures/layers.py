@@ -27,7 +27,12 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def residual_stages(
-    block: Block, inputs: int, widths: Iterable[int], blocks: Iterable[int], expansion: int = 1
+    block: Block,
+    inputs: int,
+    widths: Iterable[int],
+    blocks: Iterable[int],
+    expansion: int = 1,
+    first_stride: int = 1,
 ) -> dict[str, nn.Module]:
     """Chain blocks into stages ``layer1``, ``layer2``, ...; each stage but the first halves the image.
 
@@ -37,12 +42,13 @@ def residual_stages(
         widths: width of each stage.
         blocks: number of blocks in each stage.
         expansion: how many times its width a block puts out.
+        first_stride: of the first stage; with 2 it halves the image as well.
     """
     stages: dict[str, nn.Module] = {}
     for number, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
         members = []
         for position in range(count):
-            stride = 2 if position == 0 and number > 1 else 1
+            stride = 1 if position else first_stride if number == 1 else 2
             members.append(block(inputs, width, stride))
             inputs = width * expansion
         stages[f"layer{number}"] = nn.Sequential(*members)

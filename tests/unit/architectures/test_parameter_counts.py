@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gauntlet.contracts import ARCHITECTURES
-from gauntlet.models import parameter_count
+from gauntlet.models import forward_flops, parameter_count
 
 
 def conv(channels, **settings):
@@ -40,7 +40,7 @@ EIGHT_CONVOLUTIONS = [
 ]
 LENET = [conv(32, kernel=5), POOL, conv(64, kernel=5), POOL, linear(512)]
 
-MNIST, CIFAR, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 224, 224)
+MNIST, CIFAR, TINY, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 224, 224)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,16 @@ MNIST, CIFAR, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 224, 224)
         ({"name": "wide_resnet", "depth": 34, "width": 5}, CIFAR, 100, 11_582_964),
         ({"name": "wide_resnet", "depth": 34, "width": 1}, CIFAR, 10, 466_714),
         ({"name": "wide_resnet", "depth": 34, "width": 0.5}, CIFAR, 10, 118_458),
+        ({"name": "wide_resnet", "depth": 34, "width": 2}, CIFAR, 10, 1_855_578),
+        ({"name": "wide_resnet", "depth": 34, "width": 5}, CIFAR, 10, 11_554_074),
+        ({"name": "wide_resnet", "depth": 34, "width": 10}, CIFAR, 100, 46_218_164),
+        ({"name": "wide_resnet", "depth": 34, "width": 20}, CIFAR, 10, 184_531_674),
         ({"name": "wide_resnet", "depth": 28, "width": 10}, CIFAR, 10, 36_479_194),
+        ({"name": "wide_resnet", "depth": 28, "width": 20}, CIFAR, 10, 145_815_514),
+        ({"name": "resnet", "depth": 18}, CIFAR, 100, 11_220_132),
+        ({"name": "resnet", "depth": 50, "first_stride": 2}, TINY, 200, 23_910_152),
+        ({"name": "densenet", "depth": 40, "growth": 12}, CIFAR, 10, 176_122),
+        ({"name": "densenet", "depth": 40, "growth": 64}, CIFAR, 10, 4_846_346),
         ({"name": "cnn", "layers": CARLINI_WAGNER_MNIST}, MNIST, 10, 312_202),
         ({"name": "cnn", "layers": OPT_ATTACK_CIFAR}, CIFAR, 10, 1_148_746),
         ({"name": "cnn", "layers": MNIST_CHALLENGE}, MNIST, 10, 3_274_634),
@@ -71,6 +80,23 @@ def test_parameter_count_is_the_published_one(architecture, shape, classes, para
         network = ARCHITECTURES.parse(architecture).build(shape, classes)
     assert parameter_count(network) == parameters
     assert network(torch.empty(2, *shape, device="meta")).shape == (2, classes)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "multiplications"),
+    [
+        ({"name": "densenet", "growth": 12}, CIFAR, 0.0724e9),
+        ({"name": "densenet", "growth": 64}, CIFAR, 2.043e9),
+        ({"name": "resnet", "depth": 50, "first_stride": 2}, TINY, 1.316e9),
+        ({"name": "resnet", "depth": 50}, TINY, 5.19e9),
+        ({"name": "wide_resnet", "depth": 34, "width": 0.5}, CIFAR, 0.0183e9),
+    ],
+)
+def test_a_pass_takes_as_many_multiplications_as_the_specification_derives(
+    architecture, shape, multiplications
+):
+    specification = {"architecture": architecture, "input_shape": shape, "classes": 200, "seed": 0}
+    assert forward_flops(specification) / 2 == pytest.approx(multiplications, rel=0.01)
 
 
 def test_a_deep_stack_tells_images_apart_from_the_start_with_he_initialization_only():
