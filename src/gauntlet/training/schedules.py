@@ -68,6 +68,9 @@ class Exponential(Strict):
 class Cyclic(Strict):
     """One triangle, update by update: from 0 up to the learning rate and back to 0 (Smith 2017).
 
+    Momentum stays as it is: torch's own cyclic schedule lowers it towards the peak unless told not to, which
+    chen2021, section 5.12, leaves open.
+
     Settings:
         peak: share of training at which the learning rate is reached.
     """
