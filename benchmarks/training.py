@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from gauntlet.contracts import DEFENCES, Cost, Task
 from gauntlet.models import build_model, forward_flops, frozen, parameter_count, to_device
 from gauntlet.runtime.devices import computes_in_bfloat16
-from gauntlet.training.images import DeviceImages, to_unit_range
+from gauntlet.training.images import DeviceImages, TrainingImages, to_unit_range
 from gauntlet.training.loop import make_optimizer, train_epoch
 from gauntlet.training.settings import TrainingSettings
 from gauntlet.training.state import TrainingState
@@ -108,6 +108,7 @@ def measure(architecture: dict[str, Any], arguments: argparse.Namespace, device:
         torch.randint(10, (count,), device=device),
         torch.arange(count, device=device),
     )
+    images = TrainingImages(data)
     batch, labels = to_unit_range(data.images[: arguments.batch]), data.labels[: arguments.batch]
     flops = forward_flops(
         {"architecture": architecture, "input_shape": [3, 32, 32], "classes": 10, "seed": 0}
@@ -118,7 +119,7 @@ def measure(architecture: dict[str, Any], arguments: argparse.Namespace, device:
         cost = defence.cost(Task((3, 32, 32), 10))
         turns = [
             (
-                seconds(lambda d=defence: train_epoch(state, d, data, settings, 0), device),
+                seconds(lambda d=defence: train_epoch(state, d, images, settings, 0), device),
                 seconds(lambda c=cost: bare_passes(model, batch, labels, settings, c), device)
                 * count
                 / arguments.batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -72,9 +73,37 @@ class DeviceImages:
         """Return the first images only, all of them for None."""
         return DeviceImages(self.images[:count], self.labels[:count], self.indices[:count])
 
-    def take(self, chosen: Tensor) -> Tensor:
-        """Return images by their numbers (on the device), uint8 and on the device."""
-        return self.images[chosen.to(self.images.device)].to(chosen.device)
+    def select(self, positions: Tensor) -> DeviceImages:
+        """Return some of the images, all of them on the device, by their numbers there."""
+        images = self.images[positions.to(self.images.device)].to(positions.device)
+        return DeviceImages(images, self.labels[positions], self.indices[positions])
+
+    def joined(self, other: DeviceImages) -> DeviceImages:
+        """Return these images and the others after them."""
+        return DeviceImages(
+            torch.cat([self.images, other.images]),
+            torch.cat([self.labels, other.labels]),
+            torch.cat([self.indices, other.indices]),
+        )
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Images to learn from, of one pool or of two.
+
+    Attributes:
+        own: the training images.
+        pool: further ones, such as images with pseudo-labels, or None.
+        share: of the images of each batch that are drawn from the second pool.
+    """
+
+    own: DeviceImages
+    pool: DeviceImages | None = None
+    share: float = 0.0
+
+    def updates(self, batch_size: int) -> int:
+        """Return the number of batches of an epoch, with a second pool as many as without."""
+        return math.ceil(len(self.own) / batch_size)
 
     def batches(
         self,
@@ -83,7 +112,10 @@ class DeviceImages:
         augmentation: Sequence[Augmentation],
         noise: torch.Generator,
     ) -> Iterator[Batch]:
-        """Go once through the images in a random order, augmented.
+        """Go through an epoch: once through the images in a random order, augmented.
+
+        Where there is a second pool it has its share of each batch, drawn with replacement after the others, and
+        the epoch sees as many of the own images less.
 
         Args:
             batch_size: images per batch and order.
@@ -92,15 +124,26 @@ class DeviceImages:
             augmentation: applied to every image by itself.
             noise: generator of whatever else is drawn for a batch. It has no influence on order and augmentation.
         """
-        device = self.labels.device
-        permutations = [torch.randperm(len(self), generator=order, device=device) for order in orders]
-        for parts in zip(*(permutation.split(batch_size) for permutation in permutations), strict=True):
+        for parts in zip(*(self._order(batch_size, order) for order in orders), strict=True):
             images = [
-                augment(self.take(chosen), augmentation, order)
-                for chosen, order in zip(parts, orders, strict=True)
+                augment(part.images, augmentation, order) for part, order in zip(parts, orders, strict=True)
             ]
-            chosen = torch.cat(parts)
-            yield Batch(to_unit_range(torch.cat(images)), self.labels[chosen], self.indices[chosen], noise)
+            labels = torch.cat([part.labels for part in parts])
+            indices = torch.cat([part.indices for part in parts])
+            yield Batch(to_unit_range(torch.cat(images)), labels, indices, noise)
+
+    def _order(self, batch_size: int, generator: torch.Generator) -> Iterator[DeviceImages]:
+        """Yield the batches of one order."""
+        device, steps = self.own.labels.device, self.updates(batch_size)
+        pooled = 0 if self.pool is None else round(self.share * batch_size)
+        permutation = torch.randperm(len(self.own), generator=generator, device=device)
+        own = permutation[: steps * (batch_size - pooled)].split(batch_size - pooled)
+        if self.pool is None:
+            yield from (self.own.select(chosen) for chosen in own)
+            return
+        drawn = torch.randint(len(self.pool), (steps, pooled), generator=generator, device=device)
+        for chosen, further in zip(own, drawn, strict=True):
+            yield self.own.select(chosen).joined(self.pool.select(further))
 
 
 def _mapped(images: NDArray[np.uint8]) -> Tensor:

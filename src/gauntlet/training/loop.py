@@ -20,7 +20,7 @@ from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.training.history import write_history
-from gauntlet.training.images import DeviceImages
+from gauntlet.training.images import DeviceImages, TrainingImages
 from gauntlet.training.measuring import accuracy, observe
 from gauntlet.training.settings import Adam, Sgd, TrainingSettings
 from gauntlet.training.state import TrainingState, discard_state
@@ -35,6 +35,7 @@ def train(
     test_set: ImageSet,
     folder: str | Path,
     device: torch.device | str,
+    second_set: ImageSet | None = None,
 ) -> Classifier:
     """Train a model and write its weights, history and manifest.
 
@@ -47,6 +48,7 @@ def train(
         test_set: images on which the history's test accuracy is measured.
         folder: where the files go.
         device: where to compute.
+        second_set: the further images of ``training.second_pool``.
 
     Returns:
         The kept network on the device, in eval mode: that of the chosen epoch, or of the last one.
@@ -60,9 +62,11 @@ def train(
     settings = TrainingSettings.model_validate(specification["training"])
     defence = DEFENCES.parse(specification["defence"])
     model = to_device(build_model(specification), device)
-    images = DeviceImages.of(train_set, device, settings.samples)
+    images = TrainingImages(DeviceImages.of(train_set, device, settings.samples))
+    if settings.second_pool is not None and second_set is not None:
+        images = TrainingImages(images.own, DeviceImages.of(second_set, device), settings.second_pool.share)
     test_images = DeviceImages.of(test_set, device)
-    watched = _watched_images(settings, train_set, images, test_images)
+    watched = _watched_images(settings, train_set, images.own, test_images)
 
     state = TrainingState(model, make_optimizer(settings.optimizer, model))
     if settings.weight_averaging is not None:
@@ -70,7 +74,7 @@ def train(
     if not state.load(folder, specification, device):
         for module in model.modules():
             if isinstance(module, FitsImages):
-                module.fit(images.images)
+                module.fit(images.own.images)
     while len(state.history) < settings.epochs:
         row = train_epoch(state, defence, images, settings, specification["seed"])
         if not math.isfinite(row["loss"]):
@@ -112,7 +116,8 @@ def train(
         recorder.manifest(
             specification,
             precision="bfloat16" if computes_in_bfloat16(settings.precision, device) else "float32",
-            training_images=len(images),
+            training_images=len(images.own),
+            second_pool_images=0 if images.pool is None else len(images.pool),
             test_images=len(test_images),
             training_seconds=round(sum(row["seconds"] for row in state.history), 3),
             kept_epoch=kept_epoch,
@@ -125,9 +130,9 @@ def train(
 
 
 def train_epoch(
-    state: TrainingState, defence: Defence, images: DeviceImages, settings: TrainingSettings, seed: int
+    state: TrainingState, defence: Defence, images: TrainingImages, settings: TrainingSettings, seed: int
 ) -> dict[str, Any]:
-    """Go once through the training images.
+    """Train for an epoch.
 
     Order and augmentation of the images come from one generator, whatever the defence draws from another:
     with one seed all defences see the same batches.
@@ -144,7 +149,7 @@ def train_epoch(
     """
     started = time.perf_counter()
     model, epoch = state.model, len(state.history)
-    device = images.labels.device
+    device = images.own.labels.device
     torch.manual_seed(seed_for("dropout", seed, epoch))
     orders = [generator_for(device, "training", seed, epoch)]
     if isinstance(defence, LearnsFromStreams):
@@ -155,7 +160,7 @@ def train_epoch(
     batches = images.batches(
         settings.batch_size, orders, settings.augmentation, generator_for(device, "defence", seed, epoch)
     )
-    steps = math.ceil(len(images) / settings.batch_size)
+    steps = images.updates(settings.batch_size)
     totals: dict[str, Tensor | float] = {}
     learning_rate, seen = 0.0, 0
     model.train()

@@ -101,6 +101,18 @@ class Watch(Strict):
         return [NATURAL, *(f"{attack}_{share}" for attack in attacks for share in (ROBUST, STABLE))]
 
 
+class SecondPool(Strict):
+    """Further images to learn from, such as ones with pseudo-labels.
+
+    Settings:
+        dataset: whose training split they are; it has the shape and the classes of the model's own.
+        share: of each batch. The number of updates of an epoch stays that of the own images alone.
+    """
+
+    dataset: str
+    share: Annotated[Share, Field(gt=0, lt=1)] = 0.5
+
+
 class Expectation(Strict):
     """Results without which a trained network is none of those that a work is about.
 
@@ -125,6 +137,7 @@ class TrainingSettings(Strict):
         schedule: the factor on that learning rate as training goes on.
         augmentation: applied in order to every batch; empty for none.
         samples: how many training images to use, the same for every model of a data set; null for all.
+        second_pool: further images, mixed into every batch; null for none.
         precision: ``auto`` computes in bfloat16 on GPUs that have it, ``float32`` never does. Attacks inside a
             defence have a precision of their own, a setting of the defence.
         evaluate_every: epochs between two measurements of the test accuracy; the last epoch is always
@@ -148,6 +161,7 @@ class TrainingSettings(Strict):
     precision: Literal["auto", "float32"] = "auto"
     evaluate_every: PositiveInt = 1
     # Left out of the specification where they are off: they change nothing about such a training.
+    second_pool: SecondPool | None = Field(None, exclude_if=_is_off)
     evaluate_noise: Radius | None = Field(None, exclude_if=_is_off)
     weight_averaging: Annotated[Share, Field(lt=1)] | None = Field(None, exclude_if=_is_off)
     watch: dict[str, Watch] = Field({}, exclude_if=_is_off)

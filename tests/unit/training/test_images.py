@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from gauntlet.training.images import DeviceImages, augment, to_unit_range
+from gauntlet.training.images import DeviceImages, TrainingImages, augment, to_unit_range
 from gauntlet.training.settings import Crop, Flip, ResizedCrop
 
 
@@ -71,7 +71,7 @@ def test_bytes_become_floats_in_the_unit_interval():
 
 
 def test_an_epoch_shows_every_image_once_with_its_label_and_position(train_set):
-    images = DeviceImages.of(train_set, torch.device("cpu"))
+    images = TrainingImages(DeviceImages.of(train_set, torch.device("cpu")))
     batches = list(images.batches(50, [generator()], (), generator()))
     assert [len(batch) for batch in batches] == [50, 50, 20]
     indices = torch.cat([batch.indices for batch in batches]).numpy()
@@ -83,7 +83,7 @@ def test_an_epoch_shows_every_image_once_with_its_label_and_position(train_set):
 
 
 def test_a_batch_joins_one_batch_of_each_order_and_every_order_shows_each_image_once(train_set):
-    images = DeviceImages.of(train_set, torch.device("cpu"))
+    images = TrainingImages(DeviceImages.of(train_set, torch.device("cpu")))
     orders = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
     batches = list(images.batches(50, orders, (), generator()))
     assert [len(batch) for batch in batches] == [100, 100, 40]
@@ -92,6 +92,30 @@ def test_a_batch_joins_one_batch_of_each_order_and_every_order_shows_each_image_
     )
     assert sorted(first) == sorted(second) == list(range(120))
     assert first != second
+
+
+def test_a_second_pool_has_its_share_of_every_batch_and_the_epoch_as_many_updates():
+    """50,000 images in batches of 256: 196 updates, each of 128 and 128, so half of the images in an epoch."""
+    count, further = 50_000, 3_000
+    own, pool = (
+        DeviceImages(
+            torch.zeros(size, 1, 1, 1, dtype=torch.uint8), torch.full((size,), label), torch.arange(size)
+        )
+        for label, size in enumerate((count, further))
+    )
+    images = TrainingImages(own, pool, 0.5)
+    batches = list(images.batches(256, [generator()], (), generator()))
+    assert len(batches) == images.updates(256) == 196
+    assert all(batch.labels.bincount().tolist() == [128, 128] for batch in batches)
+    seen = torch.cat([batch.indices[batch.labels == 0] for batch in batches])
+    assert len(seen.unique()) == 196 * 128
+    assert torch.cat([batch.indices[batch.labels == 1] for batch in batches]).max() < further
+
+
+def test_a_second_pool_leaves_small_sets_their_last_batch(train_set):
+    own = DeviceImages.of(train_set, torch.device("cpu"))
+    batches = list(TrainingImages(own, own, 0.25).batches(50, [generator()], (), generator()))
+    assert [len(batch) for batch in batches] == [50, 50, 50]
 
 
 def test_held_out_images_are_those_that_are_not_learned_from(train_set):
@@ -113,11 +137,15 @@ def test_a_split_too_large_for_the_device_stays_in_its_memory_map_and_gives_the_
     np.save(tmp_path / "images.npy", train_set.images)
     on_disk = replace(train_set, images=np.load(tmp_path / "images.npy", mmap_mode="r"))
     expected = list(
-        DeviceImages.of(train_set, torch.device("cpu")).batches(50, [generator()], (), generator(1))
+        TrainingImages(DeviceImages.of(train_set, torch.device("cpu"))).batches(
+            50, [generator()], (), generator(1)
+        )
     )
     monkeypatch.setattr("gauntlet.training.images.LARGEST_ON_DEVICE", on_disk.images.nbytes - 1)
     images = DeviceImages.of(on_disk, torch.device("cpu"))
     assert np.shares_memory(images.images.numpy(), on_disk.images)
-    for batch, same in zip(images.batches(50, [generator()], (), generator(1)), expected, strict=True):
+    for batch, same in zip(
+        TrainingImages(images).batches(50, [generator()], (), generator(1)), expected, strict=True
+    ):
         assert torch.equal(batch.images, same.images)
         assert torch.equal(batch.labels, same.labels)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss
 from gauntlet.models import build_model
-from gauntlet.training.images import DeviceImages
+from gauntlet.training.images import DeviceImages, TrainingImages
 from gauntlet.training.loop import make_optimizer, train_epoch
 from gauntlet.training.settings import TrainingSettings
 from gauntlet.training.state import TrainingState
@@ -46,7 +46,7 @@ def batches_of(entry: dict[str, Any], specification, train_set, epochs=2) -> lis
     model = build_model(specification)
     state = TrainingState(model, make_optimizer(settings.optimizer, model))
     defence = Recording(defence=DEFENCES.parse(entry))
-    images = DeviceImages.of(train_set, torch.device("cpu"))
+    images = TrainingImages(DeviceImages.of(train_set, torch.device("cpu")))
     for _ in range(epochs):
         state.history.append(train_epoch(state, defence, images, settings, specification["seed"]))
     return defence.seen
@@ -103,7 +103,7 @@ def test_members_of_an_ensemble_see_the_images_in_orders_and_with_noise_of_their
     row = train_epoch(
         state,
         EachMember(defence=noting),
-        DeviceImages.of(train_set, torch.device("cpu")),
+        TrainingImages(DeviceImages.of(train_set, torch.device("cpu"))),
         settings,
         specification["seed"],
     )
