@@ -12,6 +12,7 @@ rule make_model:
     input:
         train=training_images("train"),
         test=training_images("test"),
+        second=files("second_pool", "model"),
     output:
         weights="results/{scale}/models/{model}/weights.safetensors",
         history="results/{scale}/models/{model}/history.parquet",

@@ -30,4 +30,5 @@ with job(snakemake):
                 open_split(Path(snakemake.input.test[0]).parent),
                 folder,
                 device,
+                open_split(Path(snakemake.input.second[0]).parent) if snakemake.input.second else None,
             )

@@ -68,6 +68,17 @@ class ModelEntry(Strict):
     replicate: NonNegativeInt = Field(0, description="distinguishes repeated trainings of one specification")
     labels: Labels = {}
 
+    @property
+    def second_pool(self) -> str | None:
+        """The data set of the second pool that a training mixes in, if there is one."""
+        pool = None if self.training is None else self.training.second_pool
+        return None if pool is None else pool.dataset
+
+    def learned_splits(self) -> list[tuple[str, str]]:
+        """Return data set and split of all images that a training reads."""
+        further = [] if self.second_pool is None else [(self.second_pool, "train")]
+        return [(self.dataset, "train"), (self.dataset, "test"), *further]
+
     @model_validator(mode="after")
     def _has_an_origin(self) -> ModelEntry:
         if self.training is None and self.checkpoint is None:

@@ -167,8 +167,32 @@ def _gather_models(works: Iterable[Work], datasets: Mapping[str, DatasetSettings
                     found=entry.dataset,
                     valid="a checkpoint instead of a training, or another data set",
                 )
+            if entry.second_pool is not None:
+                _check_second_pool(
+                    entry, entry.second_pool, datasets, file, f"models.{name}.training.second_pool"
+                )
             models[name] = entry
     return models
+
+
+def _check_second_pool(
+    entry: ModelEntry, pool: str, datasets: Mapping[str, DatasetSettings], file: Path, key: str
+) -> None:
+    """Refuse a second pool that is not there, or is of other images than the model's own."""
+    own = datasets[entry.dataset]
+    alike = [
+        name
+        for name, dataset in datasets.items()
+        if "train" in dataset.splits and (dataset.shape, dataset.class_count) == (own.shape, own.class_count)
+    ]
+    if pool not in alike:
+        raise ConfigurationError(
+            f"no data set of that name has training images of the shape and classes of {entry.dataset}",
+            file=file,
+            key=f"{key}.dataset",
+            found=pool,
+            valid=did_you_mean(pool, alike),
+        )
 
 
 def _origins(catalogue: Catalogue) -> dict[str, str]:

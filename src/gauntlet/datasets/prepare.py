@@ -24,6 +24,7 @@ from gauntlet.datasets.settings import (
     ImageFolder,
     ImageNetValidation,
     ImageTable,
+    NumpyArrays,
     Source,
     SplitSettings,
 )
@@ -186,7 +187,7 @@ def _places(source: Source, root: Path | None) -> dict[str, Place] | None:
             place = locate(root, source.path)
             is_here = place is not None and all(_may_hold(place, file) for file in source.files)
             places = {"path": place if is_here else None}
-        case ImageFolder():
+        case ImageFolder() | NumpyArrays():
             places = {"path": locate(root, source.path)}
         case ImageTable():
             places = {"path": locate(root, source.path), "table": locate(root, source.table)}

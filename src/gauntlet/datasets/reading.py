@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from gauntlet.datasets.settings import (
     ImageFolder,
     ImageNetValidation,
     ImageTable,
+    NumpyArrays,
     Resize,
     Source,
 )
@@ -72,6 +74,8 @@ def read_source(
         case ImageNetValidation():
             listing = list_imagenet(places["path"], places.get("devkit"), settings)
             return _of_listing(listing, settings, source.resize)
+        case NumpyArrays():
+            return _read_arrays(places["path"], settings)
 
 
 def _of_arrays(
@@ -92,6 +96,21 @@ def _of_arrays(
         into[:] = images
 
     return Reading(labels, names, fill)
+
+
+def _read_arrays(place: Place, settings: DatasetSettings) -> Reading:
+    try:
+        # Without pickles: to load one is to run what it says.
+        with np.load(place.container.path / place.inside, allow_pickle=False) as arrays:
+            images, labels = arrays["images"], arrays["labels"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{place} holds no plain arrays named images and labels ({error})") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{place}: images are {images.dtype} of shape {images.shape} and labels {labels.dtype} of shape "
+            f"{labels.shape} instead of uint8 [N, H, W, C] and integers [N]"
+        )
+    return _of_arrays(images.transpose(0, 3, 1, 2), labels.astype(np.int64), settings, place)
 
 
 def _of_listing(listing: Listing, settings: DatasetSettings, resize: Resize) -> Reading:

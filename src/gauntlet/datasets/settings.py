@@ -104,8 +104,15 @@ class ImageNetValidation(_Strict):
     resize: Resize = 256
 
 
+class NumpyArrays(_Strict):
+    """An npz file of two plain arrays: ``images``, uint8 ``[N, H, W, C]``, and ``labels``, integers ``[N]``."""
+
+    kind: Literal["numpy_arrays"]
+    path: str
+
+
 Source = Annotated[
-    EmbeddedDigits | Idx | CifarBinary | ImageFolder | ImageTable | ImageNetValidation,
+    EmbeddedDigits | Idx | CifarBinary | ImageFolder | ImageTable | ImageNetValidation | NumpyArrays,
     Field(discriminator="kind"),
 ]
 

@@ -60,7 +60,10 @@ class Available:
         if self.imports(name):
             reason = self.checkpoints[name]
             return {f"checkpoint of {name}": reason} if reason else {}
-        return self._split(entry.dataset, "train") | self._split(entry.dataset, "test")
+        lacks: dict[str, str] = {}
+        for split in entry.learned_splits():
+            lacks |= self._split(*split)
+        return lacks
 
     def evaluation(self, work: str, name: str) -> dict[str, str]:
         """Return what an evaluation lacks, with the reason."""
@@ -145,8 +148,7 @@ def needed_splits(catalogue: Catalogue, trained: Iterable[str]) -> list[tuple[st
     """Return every split that an evaluation, an artefact or one of the trained models needs."""
     needed: dict[tuple[str, str], None] = {}
     for name in trained:
-        dataset = catalogue.models[name].dataset
-        needed |= dict.fromkeys([(dataset, "train"), (dataset, "test")])
+        needed |= dict.fromkeys(catalogue.models[name].learned_splits())
     for work in catalogue.works.values():
         for evaluation in work.content.evaluations.values():
             needed[catalogue.dataset_of(evaluation), evaluation.samples.split] = None

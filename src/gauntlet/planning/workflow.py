@@ -72,6 +72,11 @@ class Workflow:
         """Return the images of a split that a training reads; an import reads none."""
         return [] if self.imports(model) else paths.split_files(self.model(model).dataset, split)
 
+    def second_pool(self, model: str) -> list[Path]:
+        """Return the images of the second pool that a training mixes in, if it does."""
+        pool = self.model(model).second_pool
+        return [] if pool is None or self.imports(model) else paths.split_files(pool, "train")
+
     def evaluated_images(self, work: str, name: str) -> list[Path]:
         """Return the images that an evaluation samples."""
         entry = self.evaluation(work, name)

@@ -339,3 +339,31 @@ def test_the_project_s_own_configuration_is_valid_at_every_scale(scale):
     for name, work in catalogue.works.items():
         for evaluation_name in work.content.evaluations:
             assert catalogue.evaluation_specification(name, evaluation_name)["procedures"]
+
+
+def test_a_second_pool_must_have_the_shape_and_classes_of_the_own_images(load_toy):
+    def pooled(dataset):
+        def change(chapter):
+            chapter["models"]["toy-{eps}"]["dataset"] = "cifar10"
+            chapter["models"]["toy-{eps}"]["training"]["second_pool"] = {"dataset": dataset}
+
+        return change
+
+    entry = load_toy(pooled("cifar10-pseudo-labelled")).models["toy-4"]
+    assert entry.learned_splits() == [
+        ("cifar10", "train"),
+        ("cifar10", "test"),
+        ("cifar10-pseudo-labelled", "train"),
+    ]
+    for other in ("cifar100", "mnist", "nowhere"):
+        with pytest.raises(ConfigurationError, match="shape and classes") as error:
+            load_toy(pooled(other))
+        assert error.value.key == "models.toy-4.training.second_pool.dataset"
+
+
+def test_an_evaluation_may_ask_for_the_last_weights(load_toy):
+    def last(chapter):
+        chapter["evaluations"]["attacks-{eps}"]["weights"] = "last"
+
+    assert load_toy(last).evaluation_specification("toy", "attacks-4")["weights"] == "last"
+    assert "weights" not in load_toy().evaluation_specification("toy", "attacks-4")

@@ -1,8 +1,9 @@
-"""IDX files and CIFAR's binary records: read right, and damage noticed."""
+"""IDX files, CIFAR's binary records and plain arrays: read right, and damage noticed."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 
 import numpy as np
@@ -154,3 +155,37 @@ def test_an_archive_without_one_of_the_cifar_files_names_it(write_tar, prepare):
     root = write_tar("set.tar.gz", {"batches/a.bin": cifar_files(1)[0]["a.bin"]}).parent
     with pytest.raises(DataError, match=r"set\.tar\.gz/batches does not hold b\.bin"):
         prepare(cifar_settings(1, "set.tar.gz/batches"), root)
+
+
+def npz_settings() -> DatasetSettings:
+    source = {"kind": "numpy_arrays", "path": "more.npz"}
+    return DatasetSettings.model_validate(
+        {"shape": [3, 5, 4], "classes": 5, "splits": {"test": {"sources": [source]}}}
+    )
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def test_plain_arrays_of_channels_last_give_their_images_and_labels(write_files, prepare):
+    colors = np.random.default_rng(1).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+    images = prepare(npz_settings(), write_files({"more.npz": npz(images=colors, labels=LABELS)}))
+    np.testing.assert_array_equal(images.images, colors.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(images.labels, LABELS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz(data=np.zeros(3), labels=LABELS),
+        npz(images=np.zeros((6, 5, 4, 3)), labels=LABELS),
+        npz(images=np.zeros((6, 5, 4, 3), np.uint8), labels=np.array([None] * 6)),
+        b"PK, but no archive",
+    ],
+)
+def test_what_is_no_pair_of_plain_arrays_is_refused_and_nothing_is_unpickled(write_files, prepare, content):
+    with pytest.raises(DataError, match=r"more\.npz"):
+        prepare(npz_settings(), write_files({"more.npz": content}))

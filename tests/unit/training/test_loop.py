@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -179,6 +180,19 @@ def test_a_diverging_loss_ends_training_with_advice(specification, train_set, te
     specification["training"]["optimizer"]["lr"] = 1e30
     with pytest.raises(GauntletError, match="learning rate"):
         loop.train(specification, train_set, test_set, tmp_path, "cpu")
+
+
+def test_a_second_pool_is_learned_from(specification, train_set, test_set, tmp_path):
+    """Half of every batch shows the other class's pattern under a label, so that neither can be told."""
+    misleading = replace(train_set, labels=1 - train_set.labels)
+    specification["training"].update(epochs=8, augmentation=[])
+    loop.train(specification, train_set, test_set, tmp_path, "cpu")
+    assert read_json(tmp_path / "manifest.json")["second_pool_images"] == 0
+    specification["training"]["second_pool"] = {"dataset": "liars"}
+    loop.train(specification, train_set, test_set, tmp_path, "cpu", misleading)
+    manifest = read_json(tmp_path / "manifest.json")
+    assert manifest["second_pool_images"] == 120
+    assert 0.35 < manifest["train_accuracy"] < 0.65
 
 
 def test_sgd_update_is_momentum_with_weight_decay():
