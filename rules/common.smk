@@ -6,7 +6,6 @@ from snakemake.exceptions import WorkflowError
 
 from gauntlet.configuration import load_catalogue, paths
 from gauntlet.errors import GauntletError
-from gauntlet.planning.cost import job_minutes
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import compact_json, source_fingerprint
 
@@ -75,7 +74,3 @@ wildcard_constraints:
 def cores_for(wildcards):
     """Threads of a job that computes: one at demo, where imports are most of the work and jobs run side by side."""
     return 1 if wildcards.scale == "demo" else 2
-
-
-def gpus_for(wildcards):
-    return 0 if config["device"] == "cpu" or wildcards.scale == "demo" else 1

@@ -9,11 +9,21 @@ def evaluated_model(wildcards):
     return ask(wildcards.scale, "model_files", evaluation_of(wildcards).model)
 
 
-def evaluation_minutes(wildcards):
-    return job_minutes(
-        jobs_at(wildcards.scale).catalogue,
-        work=wildcards.work,
-        evaluation=wildcards.evaluation,
+def shard_count(wildcards):
+    return ask(wildcards.scale, "shards", wildcards.work, wildcards.evaluation)
+
+
+def shard_gpus(wildcards):
+    return shard_resources(wildcards).gpus
+
+
+def shard_minutes(wildcards):
+    return shard_resources(wildcards).minutes
+
+
+def shard_resources(wildcards):
+    return ask(
+        wildcards.scale, "evaluation_resources", wildcards.work, wildcards.evaluation
     )
 
 
@@ -28,10 +38,10 @@ def shards(suffix):
             wildcards.scale,
             wildcards.work,
             wildcards.evaluation,
-            evaluation_of(wildcards).shards,
+            shard_count(wildcards),
             suffix,
         )
-        if evaluation_of(wildcards).shards > 1
+        if shard_count(wildcards) > 1
         else []
     )
 
@@ -39,7 +49,7 @@ def shards(suffix):
 def unless_sharded(value, otherwise):
     """The function of wildcards that is ``value`` for a job that runs the whole evaluation, not for one that joins."""
     return lambda wildcards: (
-        value(wildcards) if evaluation_of(wildcards).shards == 1 else otherwise
+        value(wildcards) if shard_count(wildcards) == 1 else otherwise
     )
 
 
@@ -56,12 +66,12 @@ rule run_shard:
         "logs/{scale}/evaluations/{work}/{evaluation}/{shard}.log",
     threads: cores_for
     resources:
-        gpu=gpus_for,
+        gpu=shard_gpus,
         mem_mb=8000,
-        runtime=evaluation_minutes,
+        runtime=shard_minutes,
     params:
         spec=specification("evaluation_specification", "work", "evaluation"),
-        shards=lambda wildcards: evaluation_of(wildcards).shards,
+        shards=shard_count,
         cache=chunk_cache,
     message:
         "Evaluating {wildcards.evaluation} of {wildcards.work} (shard {wildcards.shard})"
@@ -84,9 +94,9 @@ rule run_evaluation:
         "logs/{scale}/evaluations/{work}/{evaluation}.log",
     threads: unless_sharded(cores_for, 1)
     resources:
-        gpu=unless_sharded(gpus_for, 0),
+        gpu=unless_sharded(shard_gpus, 0),
         mem_mb=8000,
-        runtime=unless_sharded(evaluation_minutes, 30),
+        runtime=unless_sharded(shard_minutes, 30),
     params:
         spec=specification("evaluation_specification", "work", "evaluation"),
         shards=1,

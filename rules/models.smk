@@ -7,6 +7,10 @@ def training_images(split):
     )
 
 
+def model_resources(wildcards):
+    return ask(wildcards.scale, "model_resources", wildcards.model)
+
+
 rule make_model:
     """Train one network, or import its checkpoint. An interrupted training goes on after its last finished epoch."""
     input:
@@ -21,11 +25,9 @@ rule make_model:
         "logs/{scale}/models/{model}.log",
     threads: cores_for
     resources:
-        gpu=gpus_for,
+        gpu=lambda wildcards: model_resources(wildcards).gpus,
         mem_mb=8000,
-        runtime=lambda wildcards: job_minutes(
-            jobs_at(wildcards.scale).catalogue, model=wildcards.model
-        ),
+        runtime=lambda wildcards: model_resources(wildcards).minutes,
     params:
         spec=specification("model_specification", "model"),
     message:

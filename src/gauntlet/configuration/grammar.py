@@ -31,6 +31,10 @@ class UserSettings(Strict):
     seed: NonNegativeInt = 0
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     jobs_per_gpu: PositiveInt = 1
+    hours_per_job: PositiveInt = Field(24, description="longest run time to ask a cluster for")
+    shards: PositiveInt | None = Field(
+        None, description="jobs that every evaluation is cut into; chosen by their cost if empty"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -114,7 +118,9 @@ class EvaluationEntry(Strict):
     chunk: PositiveInt = Field(
         100, description="images per chunk, the unit of batching, randomness and resuming"
     )
-    shards: PositiveInt = Field(1, description="jobs that the samples are cut into")
+    shards: PositiveInt | None = Field(
+        None, description="jobs that the samples are cut into; chosen by their cost if empty"
+    )
     keep_images: NonNegativeInt = Field(0, description="leading samples whose final images are kept")
     weights: Literal["kept", "last"] = Field(
         "kept", description="of a model that chose an epoch: that epoch's, or those after the last one"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from gauntlet.configuration import Catalogue
+from gauntlet.configuration.grammar import EvaluationEntry
 from gauntlet.contracts import DEFENCES, PROCEDURES, Task
 from gauntlet.datasets.settings import DatasetSettings
 from gauntlet.models import forward_flops
@@ -77,23 +79,36 @@ def training_work(catalogue: Catalogue, model: str) -> Arithmetic:
 def evaluation_work(catalogue: Catalogue, work: str, evaluation: str) -> Arithmetic:
     """Estimate an evaluation over all of its shards."""
     entry = catalogue.evaluation(work, evaluation)
-    dataset = catalogue.datasets[catalogue.dataset_of(entry)]
-    images = entry.samples.count or split_size(dataset, entry.samples.split)
-    task = _task(dataset)
-    passes = sum(PROCEDURES.parse(each).cost(task).passes for each in entry.procedures.values())
+    passes = sum(_procedure_passes(catalogue, entry))
+    return Arithmetic(passes * sample_count(catalogue, entry) * _flops(catalogue, entry.model))
+
+
+def chunk_work(catalogue: Catalogue, work: str, evaluation: str) -> Arithmetic:
+    """Estimate the costliest chunk of one procedure: what an evaluation loses at most when it is killed."""
+    entry = catalogue.evaluation(work, evaluation)
+    images = min(entry.chunk, sample_count(catalogue, entry))
+    passes = max(_procedure_passes(catalogue, entry), default=0.0)
     return Arithmetic(passes * images * _flops(catalogue, entry.model))
 
 
-def job_minutes(
-    catalogue: Catalogue, *, model: str | None = None, work: str | None = None, evaluation: str | None = None
-) -> int:
-    """Return the run time to ask a cluster for: five times the estimate on a GPU, half an hour at least."""
-    if model is not None:
-        estimate = training_work(catalogue, model)
-    else:
-        assert work is not None and evaluation is not None
-        estimate = evaluation_work(catalogue, work, evaluation)
-    return int(max(30, 5 * 60 * estimate.gpu_hours))
+def sample_count(catalogue: Catalogue, evaluation: EvaluationEntry) -> int:
+    """Return the samples of an evaluation: images, or images times wrong classes where all are targets."""
+    if evaluation.samples.count is not None:
+        return evaluation.samples.count
+    dataset = catalogue.datasets[catalogue.dataset_of(evaluation)]
+    targets = dataset.class_count - 1 if evaluation.samples.targets == "all" else 1
+    return split_size(dataset, evaluation.samples.split) * targets
+
+
+def chunk_count(catalogue: Catalogue, evaluation: EvaluationEntry) -> int:
+    """Return the chunks of an evaluation."""
+    return math.ceil(sample_count(catalogue, evaluation) / evaluation.chunk)
+
+
+def _procedure_passes(catalogue: Catalogue, evaluation: EvaluationEntry) -> list[float]:
+    """Return the passes of each procedure for one image."""
+    task = _task(catalogue.datasets[catalogue.dataset_of(evaluation)])
+    return [PROCEDURES.parse(each).cost(task).passes for each in evaluation.procedures.values()]
 
 
 def _attacks_as_it_learns(defence: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from gauntlet.configuration.grammar import ArtefactEntry, EvaluationEntry, Evide
 from gauntlet.configuration.specifications import artefact_specification, claim_specification, evidence
 from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.planning.availability import Available, find_available
+from gauntlet.planning.resources import Resources, evaluation_resources, model_resources, shards
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,22 @@ class Workflow:
             for artefact in work.content.artefacts
             for file in paths.artefact_files(self.scale, name, artefact)
         ]
+
+    # --- resources ----------------------------------------------------------------------------------------------
+
+    def shards(self, work: str, name: str) -> int:
+        """Return the jobs that an evaluation is cut into."""
+        self.evaluation(work, name)
+        return shards(self.catalogue, work, name)
+
+    def model_resources(self, name: str) -> Resources:
+        """Return the resources to train or import a model."""
+        return model_resources(self.catalogue, name, imported=self.imports(name))
+
+    def evaluation_resources(self, work: str, name: str) -> Resources:
+        """Return the resources of one shard of an evaluation."""
+        self.evaluation(work, name)
+        return evaluation_resources(self.catalogue, work, name)
 
     # --- specifications -----------------------------------------------------------------------------------------
 

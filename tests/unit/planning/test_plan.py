@@ -9,7 +9,7 @@ from gauntlet.configuration import paths
 from gauntlet.contracts import DEFENCES, PROCEDURES, Task
 from gauntlet.planning import availability, hosts
 from gauntlet.planning.availability import find_available
-from gauntlet.planning.cost import evaluation_work, job_minutes, training_work
+from gauntlet.planning.cost import evaluation_work, training_work
 from gauntlet.planning.plan import make_plan
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import write_json
@@ -117,10 +117,6 @@ def test_a_step_costs_a_forward_and_a_backward_pass_beside_the_one_that_measures
         return evaluation_work(load_toy(change), "toy", "attacks-4").flops
 
     assert only(5) / only(1) == pytest.approx((5 * 2 + 1) / (1 * 2 + 1))
-
-
-def test_a_cluster_is_asked_for_half_an_hour_at_least(load_toy):
-    assert job_minutes(load_toy(), model="toy-4") == 30
 
 
 def test_plan_and_list_print_what_can_be_made(load_toy, tmp_path, capsys, answers):
