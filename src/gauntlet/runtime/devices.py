@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from filelock import FileLock, Timeout
 
 from gauntlet.errors import ConfigurationError
 
@@ -21,15 +23,15 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 @contextmanager
 def leased_device(
-    device: str, *, jobs_per_gpu: int = 1, folder: str | Path = ".snakemake/devices"
+    device: str, *, jobs_per_gpu: int = 1, folder: str | Path | None = None
 ) -> Iterator[torch.device]:
     """Yield the device of this job; a GPU stays locked until the job ends, however it ends.
 
     Args:
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (a GPU where there is one).
         jobs_per_gpu: how many jobs may hold one GPU at a time.
-        folder: where the lock files lie; jobs that share it share the GPUs. Locks belong to the process,
-            so that a killed job frees its GPU.
+        folder: where the lock files lie; jobs that share it share the GPUs. By default one of the user's on this
+            node. Locks belong to the process, so that a killed job frees its GPU.
 
     Raises:
         ConfigurationError: a GPU is asked for by name and there is none.
@@ -43,23 +45,37 @@ def leased_device(
         )
     wanted = torch.device("cuda" if device == "auto" else device)
     candidates = range(torch.cuda.device_count()) if wanted.index is None else [wanted.index]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    folder = Path(folder)
+    # Not beside the results: they may lie on a file system without locks.
+    folder = Path(folder or f"{tempfile.gettempdir()}/gauntlet-devices-{os.getuid()}")
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         for slot in range(jobs_per_gpu):
             for index in candidates:
-                # The lock carries the physical name: CUDA_VISIBLE_DEVICES may number devices anew.
-                physical = visible[index] if index < len(visible) and visible[index] else str(index)
-                with (folder / f"{os.uname().nodename}-gpu-{physical}-{slot}.lock").open("w") as lock:
-                    try:
-                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        continue
+                lock = FileLock(folder / f"{_lock_name(index)}-{slot}.lock")
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    continue
+                try:
                     torch.cuda.set_device(index)
                     yield torch.device("cuda", index)
-                    return
+                finally:
+                    lock.release()
+                return
         time.sleep(0.5)
+
+
+def _lock_name(index: int) -> str:
+    """Return the name of a visible GPU that every job which could use it knows it by.
+
+    CUDA_VISIBLE_DEVICES may number devices anew. Where Slurm gave them to a job they are that job's alone, and under
+    cgroups each job's first is device 0: only jobs of one allocation exclude each other.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    devices = visible.split(",")
+    allocation = os.environ.get("SLURM_JOB_ID", "") if visible else ""
+    physical = devices[index] if index < len(devices) and devices[index] else str(index)
+    return re.sub(r"[^\w-]", "_", f"{os.uname().nodename}-{allocation}-gpu-{physical}")
 
 
 def use_reproducible_arithmetic(threads: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
+
+from filelock import FileLock
 
 from gauntlet.errors import DataError, ResourceUnavailable
 from gauntlet.runtime.job import log
@@ -35,8 +36,7 @@ def download(url: str, target: Path, fault: Callable[[Path], str | None]) -> Pat
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with target.with_name(f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(target.with_name(f".{target.name}.lock")):
         if target.is_file():
             return target
         log(f"downloading {url}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from filelock import FileLock
 from pydantic import AfterValidator, Field, model_validator
 
 from gauntlet.errors import DataError, ResourceUnavailable
@@ -132,8 +132,7 @@ def _hold_to_first_use(name: str, file: Path, accepted: Path) -> None:
     """Accept a file without a published hash the first time; from then on only the same content under its name."""
     accepted.parent.mkdir(parents=True, exist_ok=True)
     # Several models may be imported at once.
-    with accepted.with_name(f".{accepted.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(accepted.with_name(f".{accepted.name}.lock")):
         hashes = read_json(accepted) if accepted.is_file() else {}
         found = file_sha256(file)
         if hashes.setdefault(name, found) != found:

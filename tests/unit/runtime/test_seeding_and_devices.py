@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -79,7 +80,8 @@ class FakeCuda:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
         monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+            monkeypatch.delenv(name, raising=False)
 
 
 def test_two_jobs_get_two_gpus_and_a_third_waits_for_the_first_that_is_free(tmp_path, monkeypatch):
@@ -97,6 +99,55 @@ def test_two_jobs_get_two_gpus_and_a_third_waits_for_the_first_that_is_free(tmp_
         with leased_device("auto", folder=tmp_path) as three:
             assert three.index == one.index
         assert len(waited) == 1
+
+
+def devices_are_leased_to_both(folder, monkeypatch, first, second):
+    """Whether a job in the second environment gets its GPU while one in the first holds its own."""
+    FakeCuda.install(monkeypatch)
+    both = []
+    for name, value in first.items():
+        monkeypatch.setenv(name, value)
+    with leased_device("cuda:0", folder=folder):
+        for name, value in second.items():
+            monkeypatch.setenv(name, value)
+
+        class Waits(Exception):
+            pass
+
+        def wait(seconds):
+            raise Waits
+
+        monkeypatch.setattr("gauntlet.runtime.devices.time.sleep", wait)
+        with suppress(Waits), leased_device("cuda:0", folder=folder):
+            both.append(True)
+    return bool(both)
+
+
+def test_the_first_device_of_two_slurm_jobs_is_not_the_same(tmp_path, monkeypatch):
+    one, two = ({"SLURM_JOB_ID": number, "CUDA_VISIBLE_DEVICES": "0"} for number in ("1", "2"))
+    assert devices_are_leased_to_both(tmp_path, monkeypatch, one, two)
+
+
+def test_jobs_in_one_slurm_allocation_exclude_each_other(tmp_path, monkeypatch):
+    allocation = {"SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0"}
+    assert not devices_are_leased_to_both(tmp_path, monkeypatch, allocation, allocation)
+
+
+def test_slurm_jobs_that_were_given_no_gpu_exclude_each_other_from_those_they_see(tmp_path, monkeypatch):
+    assert not devices_are_leased_to_both(tmp_path, monkeypatch, {"SLURM_JOB_ID": "1"}, {"SLURM_JOB_ID": "2"})
+
+
+def test_jobs_that_number_their_devices_anew_exclude_each_other_from_the_same_one(tmp_path, monkeypatch):
+    one, two, other = ({"CUDA_VISIBLE_DEVICES": devices} for devices in ("1,0", "1", "MIG-1/2"))
+    assert not devices_are_leased_to_both(tmp_path, monkeypatch, one, two)
+    assert devices_are_leased_to_both(tmp_path, monkeypatch, one, other)
+
+
+def test_locks_lie_on_the_node_by_default(tmp_path, monkeypatch):
+    FakeCuda.install(monkeypatch)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with leased_device("auto"):
+        assert len(list(tmp_path.glob(f"*/{os.uname().nodename}-*.lock"))) == 1
 
 
 def test_jobs_share_a_gpu_when_told_to(tmp_path, monkeypatch):
