@@ -90,6 +90,25 @@ def bootstrap(
     return Estimate(np.asarray(statistic(*groups), dtype=float), np.stack(replicates))
 
 
+def bootstrap_means(values: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Resample images and average: `bootstrap` with the mean over images as its statistic, many times as fast.
+
+    Args:
+        values: ``[images, ...]``.
+        resamples: number of resamples.
+        seed: of the draws.
+
+    Returns:
+        The means, shaped as an image's values are.
+    """
+    rows = np.asarray(values, dtype=float)
+    flat = rows.reshape(len(rows), -1)
+    replicates = np.concatenate(
+        [counts @ flat / len(rows) for counts in _resampled_counts(len(rows), resamples, seed)]
+    )
+    return Estimate(rows.mean(0), replicates.reshape(resamples, *rows.shape[1:]))
+
+
 def bootstrap_over_seeds(
     statistic: Callable[[np.ndarray], np.ndarray | float],
     runs: ArrayLike,

@@ -8,6 +8,7 @@ that something happens somewhere does, and gets it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from gauntlet.analysis.bootstrap import Estimate, bootstrap, paired_difference
 from gauntlet.analysis.intervals import LEVEL, Interval, corrected_level, paired_share_difference
 from gauntlet.analysis.queries import queries_to_success, succeeded
 from gauntlet.analysis.results import Results
-from gauntlet.analysis.verdicts import Decision, Verdict, above, not_testable
+from gauntlet.analysis.verdicts import Decision, Verdict, above, all_of, not_testable, within
 
 SAME = 1e-9
 """Numbers closer than this are equal."""
@@ -91,41 +92,36 @@ def holds(
     )
 
 
-def lowest(
-    name: str, estimate: Estimate, names: Sequence[str], candidate: str, *, ties: bool = False
-) -> Verdict:
-    """Judge whether one entry is below all others.
+def lowest(name: str, estimate: Estimate, names: Sequence[str], candidate: str) -> Verdict:
+    """Judge whether one entry is below all others; being level with the lowest decides nothing.
 
     Args:
         name: what the entries are, such as ``mean l1 norm on MNIST``.
         estimate: one entry per name.
         names: of the entries.
         candidate: the name that the claim says is lowest.
-        ties: whether being level with the lowest is enough.
     """
     ours = list(names).index(candidate)
     others = np.arange(len(names)) != ours
     rival = int(np.flatnonzero(others)[np.argmin(estimate.value[others])])
-    edge = SAME if ties else -SAME
     return holds(
-        f"{name}: {candidate} {estimate.value[ours]:.4g} {'at most' if ties else 'below'} the lowest other, "
+        f"{name}: {candidate} {estimate.value[ours]:.4g} below the lowest other, "
         f"{names[rival]} {estimate.value[rival]:.4g}",
         estimate,
-        lambda values: values[ours] <= values[others].min() + edge,
+        lambda values: values[ours] < values[others].min() - SAME,
+        unless=lambda values: values[ours] <= values[others].min() + SAME,
     )
 
 
-def highest(name: str, estimate: Estimate, names: Sequence[str], candidate: str) -> Verdict:
-    """Judge whether one entry is above all others."""
-    ours = list(names).index(candidate)
-    others = np.arange(len(names)) != ours
-    rival = int(np.flatnonzero(others)[np.argmax(estimate.value[others])])
-    return holds(
-        f"{name}: {candidate} {estimate.value[ours]:.4g} above the highest other, "
-        f"{names[rival]} {estimate.value[rival]:.4g}",
-        estimate,
-        lambda values: values[ours] > values[others].max() + SAME,
+def everywhere_within(name: str, intervals: Sequence[Interval], between: tuple[float, float]) -> Verdict:
+    """Judge whether every number lies in a range: all intervals inside support, one outside contradicts."""
+    bottom, top = between
+    parts = [within(f"{name}, the farthest of {len(intervals)}", each, between) for each in intervals]
+    farthest = max(
+        range(len(parts)),
+        key=lambda number: max(intervals[number].high - top, bottom - intervals[number].low),
     )
+    return replace(parts[farthest], decision=all_of(parts).decision)
 
 
 def somewhere_above(name: str, estimate: Estimate, threshold: float = 0.0) -> Verdict:

@@ -109,8 +109,9 @@ def paired_share_difference(
     of no event in so many images.
 
     Args:
-        first: booleans ``[n]``, such as "classified correctly" under one attack.
-        second: booleans ``[n]`` of the same images under another.
+        first: booleans ``[n]``, such as "classified correctly" under one attack; or ``[images, settings]``, whose
+            shares are averaged over the settings.
+        second: booleans of the same images under another, shaped alike.
         clusters: the image of each entry, where images have several.
         level: confidence level.
     """
@@ -119,6 +120,9 @@ def paired_share_difference(
         raise ValueError(f"paired samples have one length; found {one.shape} and {two.shape}")
     if not len(one):
         return Interval(np.nan, np.nan, np.nan)
+    if one.ndim == 2:
+        clusters = np.repeat(np.arange(len(one)), one.shape[1])
+        one, two = one.ravel(), two.ravel()
     if clusters is not None and len(np.unique(np.asarray(clusters))) < len(one):
         if not np.array_equal(one, two):
             # Imported here because the bootstrap is made of these intervals.

@@ -7,6 +7,7 @@ import pytest
 
 from gauntlet.analysis.bootstrap import (
     bootstrap,
+    bootstrap_means,
     bootstrap_over_seeds,
     mean,
     median,
@@ -140,3 +141,13 @@ def test_a_function_of_an_estimate_keeps_its_resamples() -> None:
     difference = estimate.map(lambda means: means[0] - means[1])
     np.testing.assert_allclose(difference.replicates, estimate.replicates @ [1, -1])
     assert estimate.share_where(lambda means: means[0] > means[1]) == np.mean(difference.replicates > 0)
+
+
+def test_means_are_resampled_as_by_the_bootstrap_of_any_statistic() -> None:
+    sample = np.random.default_rng(3).normal(size=(37, 2, 3))
+    fast, slow = (
+        bootstrap_means(sample, resamples=50),
+        bootstrap(lambda rows: rows.mean(0), sample, resamples=50),
+    )
+    np.testing.assert_allclose(fast.value, slow.value)
+    np.testing.assert_allclose(fast.replicates, slow.replicates)

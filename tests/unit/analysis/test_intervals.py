@@ -149,3 +149,14 @@ def test_corrected_intervals_hold_together_as_often_as_one_alone() -> None:
 
 def test_an_interval_is_written_as_the_columns_that_a_comparison_takes() -> None:
     assert Interval(1.0, 0.5, 2.0).columns() == dict(zip(COMPARED, (1.0, 0.5, 2.0), strict=False))
+
+
+def test_shares_of_several_settings_are_averaged_over_whole_images() -> None:
+    first = np.array([[1, 1], [1, 0], [1, 1], [0, 0]] * 25, dtype=bool)
+    second = np.zeros_like(first)
+    found = paired_share_difference(first, second)
+    images = np.repeat(np.arange(100), 2)
+    assert found == paired_share_difference(first.ravel(), second.ravel(), clusters=images)
+    assert found.estimate == pytest.approx(5 / 8)
+    level = paired_share_difference(second, second)
+    assert level.low < 0 < level.high, "no differing image is no certainty"

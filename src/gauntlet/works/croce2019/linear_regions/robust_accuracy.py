@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gauntlet.analysis.bootstrap import Estimate, bootstrap_means
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.results import Results
 from gauntlet.analysis.robustness import radii, robust_at
@@ -47,9 +48,12 @@ class Standing:
         """Positions of its competitors."""
         return [position for position in range(len(self.attacks)) if position != self.ours]
 
-    def advantage(self, robust: np.ndarray) -> NDArray[np.float64]:
+    def accuracies(self) -> Estimate:
+        """Return the robust accuracy in every setting under every attack, ``[settings, attacks]``."""
+        return bootstrap_means(self.robust)
+
+    def advantage(self, accuracy: np.ndarray) -> NDArray[np.float64]:
         """Return, per setting, the best competitor's robust accuracy minus that of the linear region attack."""
-        accuracy = robust.mean(0)
         return accuracy[:, self.others].min(1) - accuracy[:, self.ours]
 
 
@@ -88,11 +92,11 @@ def gaps(accuracies: np.ndarray) -> NDArray[np.float64]:
     return difference
 
 
-def gap_statistics(robust: np.ndarray) -> NDArray[np.float64]:
+def gap_statistics(accuracies: np.ndarray) -> NDArray[np.float64]:
     """Return the mean and the largest gap of each attack over the settings, ``[2, attacks]`` (Table 1).
 
     Args:
-        robust: bool ``[N, settings, attacks]``.
+        accuracies: ``[settings, attacks]``.
     """
-    behind = gaps(robust.mean(0))
+    behind = gaps(accuracies)
     return np.stack([behind.mean(0), behind.max(0)])

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from gauntlet.analysis.bootstrap import bootstrap, mean
+from gauntlet.analysis.bootstrap import mean
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import share
 from gauntlet.analysis.published import PARENTHESES, beside_published, side_by_side
@@ -63,7 +63,7 @@ def difference_to_best(inputs: ArtefactInputs) -> Table:
     rows = []
     for data, results in inputs.results.groups("data"):
         found = standing(inputs, results)
-        ends = np.stack(bootstrap(gap_statistics, found.robust).interval())
+        ends = np.stack(found.accuracies().map(gap_statistics).interval())
         for (number, position), _ in np.ndenumerate(ends[0]):
             keys = (data, STATISTICS[number], found.attacks[position])
             rows.append((*keys, *ends[:, number, position], len(found.settings)))

@@ -11,8 +11,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from gauntlet.analysis.bootstrap import Estimate, bootstrap
-from gauntlet.analysis.comparisons import SAME, holds
+from gauntlet.analysis.bootstrap import Estimate, bootstrap, bootstrap_means
+from gauntlet.analysis.comparisons import SAME, everywhere_within, holds
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import paired_share_difference, share
 from gauntlet.analysis.results import Results
@@ -24,7 +24,6 @@ from gauntlet.analysis.verdicts import (
     by_construction,
     equals,
     not_testable,
-    within,
 )
 from gauntlet.works.matyasko2020.primal_dual.columns import (
     OURS,
@@ -60,7 +59,7 @@ def _lowest(inputs: ArtefactInputs, results: Results, norm: str, column: str, fi
     printed = [each for each in columns_of(inputs, norm) if each.printed]
     names = [column, *(each.name for each in run_of(printed, results) if each.name != column)]
     robust = np.stack([_robust(inputs, results, norm, name)[:, first - 1 :] for name in names], 1)
-    behind = bootstrap(lambda sample: (left := sample.mean(0))[1:].min(0) - left[0], robust)
+    behind = bootstrap_means(robust).map(lambda left: left[1:].min(0) - left[0])
     name = f"{title(results, norm)}: lowest other of {len(names)} columns minus {column}"
     return with_rivals(_ahead(name, behind, len(behind.value)), printed, results)
 
@@ -85,7 +84,7 @@ def _better(
     if absent:
         return not_testable(f"{title(results, norm)}: {', '.join(absent)} not run at this scale.")
     gap = _robust(inputs, results, norm, worse) - _robust(inputs, results, norm, better)
-    behind = bootstrap(lambda sample: sample.mean(0), gap[:, first - 1 : last])
+    behind = bootstrap_means(gap[:, first - 1 : last])
     name = f"{title(results, norm)}: {worse} minus {better}"
     return _ahead(name, behind, len(behind.value) if least is None else least, level=level)
 
@@ -119,9 +118,9 @@ def one_attack_leaves_more(inputs: ArtefactInputs) -> Verdict:
     )
     parts = []
     for results in models_of(inputs):
-        gap = _robust(inputs, results, norm, weaker) - _robust(inputs, results, norm, stronger)
-        interval = bootstrap(np.mean, gap[:, first - 1 :]).interval()
-        parts.append(above(f"{title(results, norm)}: {weaker} minus {stronger}", interval, much))
+        both = [_robust(inputs, results, norm, name)[:, first - 1 :] for name in (weaker, stronger)]
+        gap = paired_share_difference(*both)
+        parts.append(above(f"{title(results, norm)}: {weaker} minus {stronger}", gap, much))
     return all_of(parts)
 
 
@@ -133,7 +132,7 @@ def the_pixel_attack_stalls(inputs: ArtefactInputs) -> Verdict:
     """
     parts = [rank(inputs, inputs.results.where(model="linf-AT"))]
     for results in models_of(inputs):
-        robust, name = _robust(inputs, results, "l0", "Pixel").astype(bool), title(results, "l0")
+        robust, name = _robust(inputs, results, "l0", "Pixel"), title(results, "l0")
         gain = paired_share_difference(robust[:, 2], robust[:, 4])
         parts.append(at_most(f"{name}: gain of Pixel after 5 pixels", gain, inputs.settings["little"]))
         parts.append(above(f"{name}: left by Pixel", share(robust[:, 4]), inputs.settings["floor"]))
@@ -150,10 +149,10 @@ def good_attacks_agree_at_the_smallest_radius(inputs: ArtefactInputs) -> Verdict
         ("linf", ("PGD-100", "FAB-100", "PDPGD-100")),
         ("l2", ("C&W", "DDN", "PGD-100", "FAB-100", "PDGD-100")),
     ):
-        smallest = {name: _robust(inputs, inputs.results, norm, name)[:, 0].astype(bool) for name in good}
-        for one, two in combinations(good, 2):
-            gap = paired_share_difference(smallest[one], smallest[two])
-            parts.append(within(f"{title(inputs.results, norm)}: {one} minus {two}", gap, (-near, near)))
+        smallest = [_robust(inputs, inputs.results, norm, name)[:, 0] for name in good]
+        gaps = [paired_share_difference(*pair) for pair in combinations(smallest, 2)]
+        name = f"{title(inputs.results, norm)}: differences of {', '.join(good)}"
+        parts.append(everywhere_within(name, gaps, (-near, near)))
     return all_of(parts)
 
 
