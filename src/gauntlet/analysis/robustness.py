@@ -70,6 +70,9 @@ def robust_accuracies(
     results: Results, radii: Sequence[float], *, restarts: int | None = None
 ) -> pd.DataFrame:
     """Return whether each image withstands an attack: a row per sample, a column per radius."""
+    if len(results) == 1 and results.label("family") in ANY_RADIUS:
+        sizes = distances(results, restarts=restarts)
+        return pd.DataFrame({radius: results.correct & ~(sizes <= radius) for radius in radii})
     return pd.concat(
         {radius: robust_at(results, radius, restarts=restarts) for radius in radii}, axis=1, join="inner"
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gauntlet.analysis.bootstrap import Estimate, bootstrap_means
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.results import Results
-from gauntlet.analysis.robustness import radii, robust_at
+from gauntlet.analysis.robustness import radii, robust_accuracies
 
 OURS = "ours"
 """The linear region attack's name in the tables."""
@@ -57,11 +57,11 @@ class Standing:
         return accuracy[:, self.others].min(1) - accuracy[:, self.ours]
 
 
-def attacked(inputs: ArtefactInputs, results: Results, radius: float, column: str) -> pd.Series:
-    """Return whether each image withstands the attack of a column of the tables, by sample."""
+def attacked(inputs: ArtefactInputs, results: Results, column: str) -> pd.DataFrame:
+    """Return whether each image withstands the attack of a column of the tables: by sample and radius."""
     restarts = inputs.settings["columns"][column]
-    attack = "PGD" if restarts else column
-    return robust_at(results.where(attack=attack), radius, restarts=restarts)
+    attack = results.where(attack="PGD" if restarts else column)
+    return robust_accuracies(attack, radii(results), restarts=restarts)
 
 
 def standing(inputs: ArtefactInputs, results: Results) -> Standing:
@@ -70,20 +70,16 @@ def standing(inputs: ArtefactInputs, results: Results) -> Standing:
     Raises:
         LookupError: no model was evaluated.
     """
-    settings = [
-        (model, radius, of_model) for model, of_model in results.groups("model") for radius in radii(of_model)
-    ]
-    if not settings:
+    models = dict(results.groups("model"))
+    if not models:
         raise LookupError("no model of this kind was evaluated")
     columns = list(inputs.settings["columns"])
-    robust = np.stack(
-        [
-            np.stack([attacked(inputs, of_model, radius, column) for column in columns], 1)
-            for _, radius, of_model in settings
-        ],
-        1,
-    )
-    return Standing(robust, [(model, radius) for model, radius, _ in settings], columns)
+    robust = [
+        np.stack([attacked(inputs, of_model, column) for column in columns], 2)
+        for of_model in models.values()
+    ]
+    settings = [(name, radius) for name, of_model in models.items() for radius in radii(of_model)]
+    return Standing(np.concatenate(robust, 1), settings, columns)
 
 
 def gaps(accuracies: np.ndarray) -> NDArray[np.float64]:

@@ -28,10 +28,9 @@ def robust_accuracies(inputs: ArtefactInputs) -> Table:
     """Tables 2 to 7: l2 robust accuracy by model, radius and attack."""
     rows = []
     for (data, model), results in inputs.results.groups("data", "model"):
-        cells = {(0.0, CLEAN): results.correct}
-        for eps in radii(results):
-            for attack in inputs.settings["columns"]:
-                cells[eps, attack] = attacked(inputs, results, eps, attack)
+        left = {attack: attacked(inputs, results, attack) for attack in inputs.settings["columns"]}
+        cells = {(eps, attack): robust[eps] for eps in radii(results) for attack, robust in left.items()}
+        cells = {(0.0, CLEAN): results.correct, **cells}
         for (eps, attack), robust in cells.items():
             accuracy = share(robust)
             rows.append((data, model, eps, attack, *accuracy, len(robust)))
