@@ -40,7 +40,7 @@ from gauntlet.works.matyasko2020.primal_dual.columns import (
 def columns_rank(inputs: ArtefactInputs) -> Verdict:
     """Of two columns the better leaves at no radius more images than the other, and fewer on average.
 
-    The lowest does so against all columns of the work. Radii are all unless the verdict says otherwise.
+    Where the statement counts radii, it leaves fewer at so many. The lowest is better than all columns of the work.
     """
     return all_of(rank(inputs, results) for results in models_of(inputs))
 
@@ -61,7 +61,7 @@ def _lowest(inputs: ArtefactInputs, results: Results, norm: str, column: str, fi
     robust = np.stack([_robust(inputs, results, norm, name)[:, first - 1 :] for name in names], 1)
     behind = bootstrap_means(robust).map(lambda left: left[1:].min(0) - left[0])
     name = f"{title(results, norm)}: lowest other of {len(names)} columns minus {column}"
-    return with_rivals(_ahead(name, behind, len(behind.value)), printed, results)
+    return with_rivals(_ahead(name, behind), printed, results)
 
 
 def _better(
@@ -78,28 +78,29 @@ def _better(
 ) -> Verdict:
     """Judge whether one column leaves fewer images than another from the radius ``first`` to ``last``.
 
-    It may be above the other at all but ``least`` radii; on average being level is enough if ``level``.
+    With ``least`` it must do so at so many radii, whatever the others say; being level is enough if ``level``.
     """
     absent = [name for name in (better, worse) if not len(column(inputs, norm, name).of(results))]
     if absent:
         return not_testable(f"{title(results, norm)}: {', '.join(absent)} not run at this scale.")
     gap = _robust(inputs, results, norm, worse) - _robust(inputs, results, norm, better)
     behind = bootstrap_means(gap[:, first - 1 : last])
-    name = f"{title(results, norm)}: {worse} minus {better}"
-    return _ahead(name, behind, len(behind.value) if least is None else least, level=level)
+    return _ahead(f"{title(results, norm)}: {worse} minus {better}", behind, least, level=level)
 
 
-def _ahead(name: str, behind: Estimate, least: int, *, level: bool = False) -> Verdict:
+def _ahead(name: str, behind: Estimate, least: int | None = None, *, level: bool = False) -> Verdict:
     """Judge by what others leave more at each radius; where all leave the same nothing is decided."""
 
-    def at_least_level(gap: NDArray[np.float64]) -> bool:
-        return bool((gap >= -SAME).sum() >= least and gap.mean() >= -SAME)
+    def more(gap: NDArray[np.float64], edge: float) -> bool:
+        if least is not None:
+            return bool((gap > edge).sum() >= least)
+        return bool(gap.min() > -SAME and gap.mean() > edge)
 
     return holds(
         f"{name} in points by radius {', '.join(f'{100 * value:+.1f}' for value in behind.value)}",
         behind,
-        lambda gap: at_least_level(gap) and (level or gap.mean() > SAME),
-        unless=at_least_level,
+        lambda gap: more(gap, -SAME if level else SAME),
+        unless=lambda gap: more(gap, -SAME),
     )
 
 
