@@ -9,15 +9,37 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.attacks.fixed_budget.pgd import projected_ascent
+from gauntlet.attacks.geometry.norms import lengths
 from gauntlet.contracts import Batch, Cost
 from gauntlet.defences.attacking import AttackingDefence
 from gauntlet.defences.starts import GaussianStart, Start
 from gauntlet.setting_types import NonNegativeInt, Radius
 
 
+@dataclass(frozen=True)
+class Ascent:
+    """The end of an ascent.
+
+    Attributes:
+        images: the perturbed images ``[N, C, H, W]``.
+        steepest: largest l1 norm of the gradient of an image's value on its way, ``[N]``; 0 without a step. It
+            estimates the local Lipschitz constant of the value in linf (chen2021, section 5.4.2).
+    """
+
+    images: Tensor
+    steepest: Tensor
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """The estimate's mean over the batch, as a part of the loss."""
+        return {"local_lipschitz": self.steepest.mean()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class AscentDefence(AttackingDefence):
     """A defence whose perturbation is the end of an ascent; the network is in eval mode meanwhile.
+
+    History: ``local_lipschitz``, the mean over images of ``Ascent.steepest``.
 
     Settings:
         eps: radius of the ball in pixel scale.
@@ -31,21 +53,25 @@ class AscentDefence(AttackingDefence):
     step_size: Radius = 0.007
     start: Start = field(default_factory=GaussianStart)
 
-    def climb(self, model: nn.Module, batch: Batch, value: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the perturbed images ``[N, C, H, W]``, inside the ball and the image box.
+    def climb(self, model: nn.Module, batch: Batch, value: Callable[[Tensor], Tensor]) -> Ascent:
+        """Return the perturbed images, inside the ball and the image box, and how steep the way was.
 
         Args:
             model: the network.
             batch: clean images and the generator of the start.
-            value: maps logits ``[N, K]`` to the scalar that is climbed, a sum or mean over the images.
+            value: maps logits ``[N, K]`` to the values that are climbed, ``[N]``.
         """
+        steepest = torch.zeros_like(batch.labels, dtype=batch.images.dtype)
 
         def gradient(images: Tensor) -> Tensor:
             leaf = images.detach().requires_grad_()
             with torch.enable_grad():
-                return torch.autograd.grad(value(model(leaf)), leaf)[0]
+                # The sum: a mean's gradients would be smaller the more images there are.
+                slopes = torch.autograd.grad(value(model(leaf)).sum(), leaf)[0]
+            torch.maximum(steepest, lengths(slopes, "l1"), out=steepest)
+            return slopes
 
-        return projected_ascent(
+        images = projected_ascent(
             gradient,
             self.start.points(model, batch, self.eps, self.step_size),
             batch.images,
@@ -54,6 +80,7 @@ class AscentDefence(AttackingDefence):
             step_size=self.step_size,
             steps=self.steps,
         )
+        return Ascent(images, steepest)
 
     @property
     def climb_cost(self) -> Cost:

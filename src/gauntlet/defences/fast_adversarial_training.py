@@ -35,11 +35,11 @@ class FastAdversarialTraining(AscentDefence):
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Loss:
         """Return the loss of the attacked images, on which accuracy is measured as well."""
         with self.attacking(model, batch):
-            perturbed = self.climb(
-                model, batch, lambda logits: class_loss(logits, batch.labels, "cross_entropy").sum()
+            ascent = self.climb(
+                model, batch, lambda logits: class_loss(logits, batch.labels, "cross_entropy")
             )
-        logits = model(perturbed)
-        return Loss(F.cross_entropy(logits, batch.labels), logits, perturbed=perturbed)
+        logits = model(ascent.images)
+        return Loss(F.cross_entropy(logits, batch.labels), logits, ascent.parts, perturbed=ascent.images)
 
     def cost(self, task: Task) -> Cost:
         """Start and steps, and a pass each way to learn."""

@@ -37,14 +37,14 @@ class GeneralizedAdversarialTraining(AscentDefence):
     def loss(self, model: nn.Module, batch: Batch, progress: Progress) -> Loss:
         """Return both terms; accuracy is measured on the clean images."""
         with self.attacking(model, batch):
-            perturbed = self.climb(
-                model, batch, lambda logits: class_loss(logits, batch.labels, "cross_entropy").sum()
+            ascent = self.climb(
+                model, batch, lambda logits: class_loss(logits, batch.labels, "cross_entropy")
             )
         logits = model(batch.images)
         natural = F.cross_entropy(logits, batch.labels, reduction="none")
-        attacked = F.cross_entropy(model(perturbed), batch.labels, reduction="none")
+        attacked = F.cross_entropy(model(ascent.images), batch.labels, reduction="none")
         added = (attacked - natural).clamp(min=0)
-        return regularized(natural.mean(), added.mean(), self.strength, logits=logits, perturbed=perturbed)
+        return regularized(natural.mean(), added.mean(), self.strength, logits, ascent)
 
     def cost(self, task: Task) -> Cost:
         """Start and steps, and two passes each way to learn."""

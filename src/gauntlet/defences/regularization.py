@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gauntlet.contracts import Loss
+from gauntlet.defences.ascent import Ascent
 
 NATURAL_LOSS, ROBUST_LOSS, LOSS_RATIO = "natural_loss", "robust_loss", "loss_ratio"
 """Parts of the loss, and columns of the history: both terms, the robust one unweighted, and first over second."""
@@ -13,9 +14,7 @@ SMALLEST_ROBUST_LOSS = 1e-8
 """Divisor of the ratio where the robust loss is smaller, as it is before the network has learned anything."""
 
 
-def regularized(
-    natural: Tensor, robust: Tensor, strength: float, *, logits: Tensor, perturbed: Tensor
-) -> Loss:
+def regularized(natural: Tensor, robust: Tensor, strength: float, logits: Tensor, ascent: Ascent) -> Loss:
     """Return ``natural + strength * robust`` with its terms as parts.
 
     Args:
@@ -23,8 +22,8 @@ def regularized(
         robust: mean of what an attack adds to it, a scalar.
         strength: weight of the robust term.
         logits: of the clean images ``[N, K]``.
-        perturbed: the attacked images.
+        ascent: that led to the attacked images.
     """
     ratio = (natural / robust.clamp(min=SMALLEST_ROBUST_LOSS)).detach()
-    parts = {NATURAL_LOSS: natural, ROBUST_LOSS: robust, LOSS_RATIO: ratio}
-    return Loss(natural + strength * robust, logits, parts, perturbed=perturbed)
+    parts = {NATURAL_LOSS: natural, ROBUST_LOSS: robust, LOSS_RATIO: ratio, **ascent.parts}
+    return Loss(natural + strength * robust, logits, parts, perturbed=ascent.images)

@@ -13,18 +13,11 @@ from typing import Annotated, Literal
 import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gauntlet.attacks.fixed_budget.pgd import projected_ascent
 from gauntlet.attacks.geometry.norms import project_onto_ball_and_box, uniform_in_ball
 from gauntlet.contracts import Batch
 from gauntlet.setting_types import PositiveInt, Radius
-
-
-def divergence_between(logits: Tensor, perturbed: Tensor) -> Tensor:
-    """Return the mean over images of KL(softmax(logits) || softmax(perturbed)) in nats; both ``[N, K]``."""
-    logits, perturbed = logits.float(), perturbed.float()
-    return F.kl_div(perturbed.log_softmax(1), logits.log_softmax(1), reduction="batchmean", log_target=True)
 
 
 @dataclass(frozen=True, kw_only=True)

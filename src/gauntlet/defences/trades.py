@@ -7,13 +7,12 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gauntlet.contracts import DEFENCES, Batch, Cost, Loss, Progress, Task
 from gauntlet.defences.ascent import AscentDefence
 from gauntlet.defences.regularization import regularized
-from gauntlet.defences.starts import divergence_between
 from gauntlet.errors import ConfigurationError
 from gauntlet.setting_types import Number
 
@@ -53,12 +52,18 @@ class Trades(AscentDefence):
         with self.attacking(model, batch):
             with torch.no_grad():
                 answer = model(batch.images)
-            perturbed = self.climb(model, batch, lambda logits: divergence_between(answer, logits))
+            ascent = self.climb(model, batch, lambda logits: divergences(answer, logits))
         logits = model(batch.images)
         natural = F.cross_entropy(logits, batch.labels)
-        divergence = divergence_between(logits, model(perturbed))
-        return regularized(natural, divergence, self.strength, logits=logits, perturbed=perturbed)
+        divergence = divergences(logits, model(ascent.images)).mean()
+        return regularized(natural, divergence, self.strength, logits, ascent)
 
     def cost(self, task: Task) -> Cost:
         """A pass to fix the clean answer, start and steps, and two passes each way to learn."""
         return self.climb_cost + Cost(forward=3, backward=2, weight_gradients=2)
+
+
+def divergences(logits: Tensor, perturbed: Tensor) -> Tensor:
+    """Return KL(softmax(logits) || softmax(perturbed)) of each image in nats, ``[N]``; both ``[N, K]``."""
+    logs, perturbed_logs = logits.float().log_softmax(1), perturbed.float().log_softmax(1)
+    return F.kl_div(perturbed_logs, logs, reduction="none", log_target=True).sum(1)

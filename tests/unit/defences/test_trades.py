@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from gauntlet.contracts import DEFENCES, Batch, Progress
-from gauntlet.defences.starts import UniformStart, divergence_between
-from gauntlet.defences.trades import Trades
+from gauntlet.defences.starts import UniformStart
+from gauntlet.defences.trades import Trades, divergences
 from gauntlet.errors import ConfigurationError
 
 START = Progress(epoch=0, epochs=1, step=0, steps=1)
@@ -29,7 +31,7 @@ def batch():
 def test_divergence_is_the_sum_over_classes_of_p_log_p_over_q():
     first, second = torch.randn(5, 4), torch.randn(5, 4)
     p, q = first.softmax(1), second.softmax(1)
-    torch.testing.assert_close(divergence_between(first, second), (p * (p / q).log()).sum(1).mean())
+    torch.testing.assert_close(divergences(first, second), (p * (p / q).log()).sum(1))
 
 
 def test_loss_is_clean_cross_entropy_plus_weighted_divergence(model):
@@ -55,9 +57,10 @@ def test_the_perturbation_stays_in_ball_and_box_and_beats_noise(model):
     assert perturbed.min() >= 0 and perturbed.max() <= 1
     answer = model(clean)
     noise = (torch.rand(clean.shape, generator=torch.Generator().manual_seed(2)) * 2 - 1) * 0.1
-    assert divergence_between(answer, model(perturbed)) > 4 * divergence_between(
-        answer, model((clean + noise).clamp(0, 1))
+    found, of_noise = (
+        divergences(answer, model(images)).mean() for images in (perturbed, (clean + noise).clamp(0, 1))
     )
+    assert found > 4 * of_noise
 
 
 def test_the_network_is_attacked_in_eval_mode_and_left_in_train_mode():
@@ -90,3 +93,16 @@ def test_trades_from_the_clean_point_is_refused():
     with pytest.raises(ConfigurationError, match="no gradient") as error:
         DEFENCES.parse({"name": "trades", "start": {"name": "clean"}})
     assert error.value.key == "start.name"
+
+
+def test_the_local_lipschitz_estimate_is_the_steepest_gradient_on_the_way(model):
+    """After one step it is the gradient at the start; more steps never have a smaller one."""
+    trades = Trades(eps=0.1, steps=1, step_size=0.05)
+    start = trades.start.points(model, batch(), 0.1, 0.05).requires_grad_()
+    answer = model(batch().images).detach()
+    (gradient,) = torch.autograd.grad(divergences(answer, model(start)).sum(), start)
+    expected = gradient.abs().flatten(1).sum(1).mean()
+    one = trades.loss(model, batch(), START).parts["local_lipschitz"]
+    torch.testing.assert_close(one, expected)
+    ten = replace(trades, steps=10).loss(model, batch(), START).parts["local_lipschitz"]
+    assert ten > one

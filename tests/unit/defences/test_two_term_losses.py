@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gauntlet.contracts import DEFENCES, Cost, Defence, Progress, Task
+from gauntlet.defences.ascent import Ascent
 from gauntlet.defences.fast_adversarial_training import FastAdversarialTraining
 from gauntlet.defences.generalized_adversarial_training import GeneralizedAdversarialTraining
 from gauntlet.defences.natural import Natural
@@ -59,6 +60,20 @@ def test_the_difference_is_clipped_image_by_image(gray_batch):
     torch.testing.assert_close(loss.value, (low + high) / 2 + 3 * (middle - low) / 2)
 
 
+def test_the_local_lipschitz_estimate_does_not_depend_on_the_number_of_images(smooth_model, gray_batch):
+    """A batch joined with itself has the same one: gradients are those of sums, not of means."""
+    defence = GeneralizedAdversarialTraining(eps=0.1, steps=3, step_size=0.05, start=CleanStart())
+    batch = gray_batch()
+    one, two = (
+        defence.loss(smooth_model, batch.select(torch.arange(8).repeat(times)), START).parts[
+            "local_lipschitz"
+        ]
+        for times in (1, 2)
+    )
+    torch.testing.assert_close(one, two)
+    assert one > 0
+
+
 def test_fast_adversarial_training_takes_one_clipped_step_from_its_start(gray_batch):
     """On a linear network the gradient is the same everywhere: the step of 10/8 of the radius is clipped."""
     torch.manual_seed(0)
@@ -99,7 +114,7 @@ class Stubbed(Defence):
 
     def loss(self, model, batch, progress):
         robust = torch.tensor(0.5)
-        return regularized(self.ratio * robust, robust, 6.0, logits=torch.zeros(1, 2), perturbed=batch.images)
+        return regularized(self.ratio * robust, robust, 6.0, torch.zeros(1, 2), Ascent(batch.images, robust))
 
     def cost(self, task):
         return Cost()
@@ -121,7 +136,7 @@ def test_the_weight_falls_to_zero_where_there_is_no_robust_loss(gray_batch):
     class Silent(Stubbed):
         def loss(self, model, batch, progress):
             zero = torch.tensor(0.0)
-            return regularized(torch.tensor(2.0), zero, 6.0, logits=torch.zeros(1, 2), perturbed=batch.images)
+            return regularized(torch.tensor(2.0), zero, 6.0, torch.zeros(1, 2), Ascent(batch.images, zero))
 
     before = {"strength": torch.tensor(9.0)}
     loss = WidthAdjusted(defence=Silent(ratio=1)).loss(
