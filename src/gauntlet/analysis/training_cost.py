@@ -1,7 +1,7 @@
 """Cost of training: seconds per epoch with their spread, and peak memory.
 
-Times compare only between trainings on one machine that ran nothing beside them, and memory only on a GPU: elsewhere
-it is that of the whole process, libraries and images included.
+Times compare only between trainings on one machine that ran nothing beside them, as on a leased GPU, and memory only on
+a GPU: elsewhere it is that of the whole process, libraries and images included.
 """
 
 from __future__ import annotations
@@ -82,8 +82,11 @@ def training_cost(model: TrainedModel) -> TrainingCost:
     )
 
 
-def if_memory_compares(costs: Iterable[TrainingCost], verdict: Verdict) -> Verdict:
-    """Return the verdict on a claim about memory, not testable unless all trainings ran on a GPU."""
+def if_costs_compare(costs: Iterable[TrainingCost], verdict: Verdict) -> Verdict:
+    """Return the verdict on a claim about time or memory, not testable unless all trainings ran on a GPU.
+
+    A training leases its GPU; a CPU it shares with whatever else runs.
+    """
     if all(cost.on_gpu for cost in costs):
         return verdict
-    return not_testable("Memory: not compared, the trainings did not run on a GPU.")
+    return not_testable("Time and memory: not compared, the trainings did not have a GPU to themselves.")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gauntlet.analysis.inputs import TrainedModel
-from gauntlet.analysis.training_cost import TrainingCost, if_memory_compares, training_cost
+from gauntlet.analysis.training_cost import TrainingCost, if_costs_compare, training_cost
 from gauntlet.analysis.verdicts import Verdict
 
 
@@ -45,8 +45,8 @@ def test_the_range_of_a_ratio_is_that_of_the_epochs_times_and_reverses_with_it()
     assert reverse == pytest.approx((1 / ratio.estimate, 1 / ratio.high, 1 / ratio.low))
 
 
-def test_memory_counts_only_where_every_training_ran_on_a_gpu() -> None:
+def test_costs_count_only_where_every_training_ran_on_a_gpu() -> None:
     verdict = Verdict("contradicted", "More memory.")
     assert cost(1, memory=3).memory_over(cost(1, memory=2)) == (1.5, 1.5, 1.5)
-    assert if_memory_compares([cost(1), cost(1)], verdict) is verdict
-    assert if_memory_compares([cost(1), cost(1, device="cpu")], verdict).decision == "not testable"
+    assert if_costs_compare([cost(1), cost(1)], verdict) is verdict
+    assert if_costs_compare([cost(1), cost(1, device="cpu")], verdict).decision == "not testable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
+from gauntlet.analysis.results import EvaluationTable, Results
 from gauntlet.analysis.verdicts import Verdict
 from gauntlet.configuration import Catalogue, load_catalogue
 from gauntlet.configuration.specifications import artefact_specification, claim_specification
@@ -61,6 +63,9 @@ def inputs_of(
     own.
     """
 
+    # A world's tables are written and read once, however many claims are about them.
+    tables: dict[tuple[int, str], tuple[Any, EvaluationTable]] = {}
+
     def build(name: str, world: Any, *, scale: str = "demo", **settings: Any) -> ArtefactInputs:
         catalogue = catalogues(scale)
         kind = artefact_specification if name.startswith(("table-", "figure-")) else claim_specification
@@ -68,19 +73,24 @@ def inputs_of(
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         for evaluation, entry in spec["evaluations"].items():
-            frame, manifest, images = world.evaluation(evaluation)
-            file = folder / f"{evaluation}.parquet"
-            pq.write_table(with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), file)
-            if images:
-                np.savez(file.with_suffix(".npz"), **images)
-            present = set(frame["procedure"])
+            if (id(world), evaluation) not in tables:
+                frame, manifest, images = world.evaluation(evaluation)
+                file = folder / f"{evaluation}.parquet"
+                pq.write_table(
+                    with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), file
+                )
+                if images:
+                    np.savez(file.with_suffix(".npz"), **images)
+                tables[id(world), evaluation] = world, EvaluationTable(file)
+            table = tables[id(world), evaluation][1]
+            present = set(table.frame["procedure"])
             own = getattr(world, "own_labels", lambda evaluation, procedure: {})
             procedures = {
                 each: {**labels, **own(evaluation, each)}
                 for each, labels in entry["procedures"].items()
                 if each in present
             }
-            spec["evaluations"][evaluation] = {**entry, "file": str(file), "procedures": procedures}
+            spec["evaluations"][evaluation] = {**entry, "file": str(table.path), "procedures": procedures}
         for model, entry in spec["models"].items():
             history, manifest = world.model(model)
             place = folder / model
@@ -88,7 +98,9 @@ def inputs_of(
             history.to_parquet(place / "history.parquet")
             write_json(place / "manifest.json", manifest)
             spec["models"][model] = {**entry, "folder": str(place)}
-        return load_inputs({**spec, "settings": {**spec["settings"], **settings}})
+        inputs = load_inputs({**spec, "settings": {**spec["settings"], **settings}})
+        read = {evaluation: tables[id(world), evaluation][1] for evaluation in inputs.results.tables}
+        return replace(inputs, results=Results(inputs.results.procedures, read))
 
     return build
 

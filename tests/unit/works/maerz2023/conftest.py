@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -41,12 +41,14 @@ class World:
         noise_rank: rank of the true class under noise.
         defended_top1: share of correct images of defended models, by decay.
         distortion: linf, l2 and l1 length of the perturbation, by ball.
+        decay_level: factor on the natural loss, by decay.
         zeros: images whose confidence is exactly 0 after 16 steps, by decay.
         inner, outer: cosine between unguided versions, and between an unguided and an attacked one.
         cosine: cosine to the 16-step gradient on natural models, by number of steps.
         defended_cosine: the same on defended models.
         double: factor on natural cosines at twice the radius.
         scheme_gain: what other schemes add to a cosine.
+        only: leave out comparisons of gradients, or all else; for claims that do not need them.
     """
 
     images: int = 100
@@ -76,6 +78,7 @@ class World:
             "linf": (0.0118, 2.9, 966.0), "l2-volume": (0.064, 1.5, 380.0), "l1-volume": (0.19, 1.8, 448.0)
         }
     )  # fmt: skip
+    decay_level: Mapping[str, float] = field(default_factory=dict)
     zeros: Mapping[str, int] = field(default_factory=lambda: {"harmonic": 6})
     inner: float = 0.8
     outer: float = 0.08
@@ -83,6 +86,7 @@ class World:
     defended_cosine: Mapping[int, float] = field(default_factory=lambda: {1: 0.7, 2: 0.75, 4: 0.85, 8: 0.92})
     double: float = 0.8
     scheme_gain: float = 0.02
+    only: Literal["", "attacks", "comparisons"] = ""
 
     def but(self, **changes: Any) -> World:
         """Return the world with some fields replaced; entries of a mapping are merged."""
@@ -101,7 +105,9 @@ class World:
             loss = (0.1 if version == "clean" else 0.15) * spread + (0.0 if natural else 0.3)
             rank = np.full(self.images, 0 if version == "clean" else self.noise_rank)
         elif natural:
-            loss = self.level[ball] * self.steps[version] * spread
+            loss = (
+                self.level[ball] * self.steps[version] * spread * self.decay_level.get(labels["decay"], 1.0)
+            )
             share = self.top.get(ball, 0.1)
             if ball == "linf":
                 share = self.decay_top.get(labels["decay"], share)
@@ -159,6 +165,8 @@ class World:
         frames, settings, images = [], {}, {}
         for procedure, own in catalogue.procedure_labels("maerz2023", name).items():
             labels = of_all | own
+            if self.only and ("measure" in labels) != (self.only == "comparisons"):
+                continue
             if "view" in labels:
                 columns = self.seen(labels["view"])
             elif labels["run"] == "pictures":

@@ -12,6 +12,7 @@ ZERO, SCHEMES_ON_DEFENDED = (
     "only-harmonic-steps-reach-zero-confidence",
     "step-schemes-hardly-matter-on-defended-models",
 )
+FEW_STEPS = "few-steps-already-give-related-gradients"
 FACTORS, COUNTEREXAMPLE = (
     "printed-factors-are-those-of-equal-volume",
     "gradients-of-the-counterexample-become-opposite",
@@ -27,28 +28,31 @@ CASES = {
     "only-linf-distortions-span-more-than-tenfold": ({}, {"distortion": {"l1-volume": (0.02, 1.8, 448.0)}}),
     "decaying-steps-beat-constant-steps": ({}, {"decay_top": {"constant": 0.0}}),
     SCHEMES_ON_DEFENDED: ({}, {"defended_top1": {"constant": 0.3}}),
-    ZERO: ({"reduced": False}, {"zeros": {"constant": 1}}),
     "schemes-and-images-change-results-little": (
-        {"top1": 0.01, "topk": 0.03}, {"decay_top": {"geometric": 0.9}}
+        {"margins": {"1": 0.01, "2": 0.1}}, {"decay_top": {"geometric": 0.9}}
     ),
-    "on-the-pgd-trained-model-steps-act-alike": ({}, {"defended": 40.0}),
+    "on-the-pgd-trained-model-steps-act-alike": ({"factor": 6}, {"defended": 4.0}),
     "equal-volume-fits-other-schemes-and-models": ({}, {"level": {"l2-volume": 2.0}}),
+}  # fmt: skip
+ON_GRADIENTS = {
     "gradients-at-noise-resemble-clean-ones": ({}, {"outer": 0.9}),
     "similarity-falls-with-the-difference-of-steps": ({}, {"defended_cosine": {8: 0.5}}),
     "gradients-stay-acute-only-on-defended-models": ({}, {"cosine": {1: 0.9}}),
     "angles-grow-with-the-radius": ({}, {"double": 1.5}),
     "adversarial-training-makes-angles-smaller": ({"much": 10}, {"defended_cosine": {1: 0.15}}),
     "other-schemes-give-slightly-larger-cosines": ({}, {"scheme_gain": -0.02}),
-    "few-steps-already-give-related-gradients": ({}, {"cosine": {1: 0.01}}),
-}  # fmt: skip
+    FEW_STEPS: ({}, {"cosine": {1: 0.01}}),
+}
+"""Each judged over all parameters and over the first tensor, by one check."""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *ON_GRADIENTS])
 def test_a_claim_is_supported_where_it_holds_and_contradicted_where_it_does_not(
     name, world, inputs_of, verdict_of
 ):
-    settings, change = CASES[name]
-    world = world.but(images=400 if name == SCHEMES_ON_DEFENDED else 100)
+    settings, change = (CASES | ON_GRADIENTS)[name]
+    only = "comparisons" if name in ON_GRADIENTS else "attacks"
+    world = world.but(images=800 if name == SCHEMES_ON_DEFENDED else 100, only=only)
     for changes, decision in (({}, "supported"), (change, "contradicted")):
         verdict = verdict_of(inputs_of(name, world.but(**changes), **settings))
         assert verdict.decision == decision, verdict.reason
@@ -59,7 +63,19 @@ def test_every_claim_of_the_two_chapters_is_tested(catalogues):
     found = {
         name for chapter in ("perturbations", "gradient_similarity") for name in work.chapters[chapter].claims
     }
-    assert found == {*CASES, FACTORS, COUNTEREXAMPLE}
+    scopes = {f"{name}{suffix}" for name in ON_GRADIENTS for suffix in ("", "-first-tensor")}
+    assert found == {*CASES, *scopes, ZERO, FACTORS, COUNTEREXAMPLE}
+
+
+def test_each_scope_of_the_gradient_is_judged_by_itself(world, inputs_of, verdict_of):
+    world = world.but(only="comparisons")
+    both, first = (inputs_of(name, world) for name in (FEW_STEPS, f"{FEW_STEPS}-first-tensor"))
+    first.results.tables["natural"].frame["cosine_first_tensor_1_16"] = 0.01
+    assert verdict_of(both).decision == "supported"
+    verdict = verdict_of(first)
+    assert verdict.decision == "contradicted"
+    assert verdict.numbers["released median cosine similarity, 1 and 16"] == pytest.approx(0.12005479)
+    assert "Released" not in verdict_of(both).reason
 
 
 def test_the_printed_factors_are_checked_to_their_decimals(world, inputs_of, verdict_of):
@@ -77,19 +93,30 @@ def test_the_counterexample_claim_needs_the_limit(world, inputs_of, verdict_of, 
 
 
 @pytest.mark.parametrize(
-    ("zeros", "reduced", "decision"),
-    [(0, False, "inconclusive"), (2, True, "inconclusive"), (0, True, "contradicted")],
+    ("zeros", "decision"),
+    [
+        ({"harmonic": 6}, "supported"),
+        ({"harmonic": 0}, "inconclusive"),
+        ({"harmonic": 1}, "inconclusive"),
+        ({"constant": 1}, "contradicted"),
+    ],
 )
-def test_too_few_zero_confidences_decide_nothing(zeros, reduced, decision, world, inputs_of, verdict_of):
-    """Without zeros the reduced form compares the largest losses, which are equal in this world."""
-    # The replicate has as many; an odd count cannot come out of two equal samples.
-    inputs = inputs_of(ZERO, world.but(zeros={"harmonic": zeros // 2}), reduced=reduced)
-    verdict = verdict_of(inputs)
+def test_confidences_of_zero_are_counted_by_step_scheme(zeros, decision, world, inputs_of, verdict_of):
+    verdict = verdict_of(inputs_of(ZERO, world.but(zeros=zeros, only="attacks"), scale="full"))
     assert verdict.decision == decision, verdict.reason
-    assert verdict.numbers["images at confidence 0, harmonic"] == zeros
+    # Both samples have as many.
+    assert verdict.numbers["images at confidence 0, harmonic"] == 2 * zeros.get("harmonic", 6)
+
+
+@pytest.mark.parametrize(("strongest", "decision"), [("harmonic", "supported"), ("constant", "contradicted")])
+def test_below_full_scale_the_least_confident_images_are_compared(
+    strongest, decision, world, inputs_of, verdict_of
+):
+    changed = world.but(decay_level={strongest: 1.3}, only="attacks")
+    assert verdict_of(inputs_of(ZERO, changed)).decision == decision
 
 
 def test_few_images_leave_a_small_difference_open(world, inputs_of, verdict_of):
-    """On ten images no difference between step schemes can be told from a point."""
-    inputs = inputs_of(SCHEMES_ON_DEFENDED, world.but(images=10))
+    """On ten images no difference between step schemes can be told from two points."""
+    inputs = inputs_of(SCHEMES_ON_DEFENDED, world.but(images=10, only="attacks"))
     assert verdict_of(inputs).decision == "inconclusive"

@@ -74,10 +74,13 @@ class World:
         """Return rows, manifest and images of an evaluation."""
         if name.startswith("undefended"):
             return self._pictures()
-        training, _, level = name.rpartition("-")
-        sigma, share = float(level), self.shares.get(name, self.shares[training])
+        # A second training is like the first unless it has a share of its own.
+        first = name.removeprefix("again-")
+        training, _, level = first.rpartition("-")
+        sigma = float(level)
+        share = self.shares.get(name, self.shares.get(first, self.shares[training]))
         made_up = np.where(np.arange(IMAGES) < round(share * IMAGES), self.reach * sigma, 0.0)
-        radius = self.radii.get(name, made_up)
+        radius = self.radii.get(first, made_up)
         count = len(radius)
         label = np.arange(count) % 10
         frame = pd.DataFrame(
@@ -119,7 +122,7 @@ class World:
 
     def model(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Return history and manifest of a model."""
-        kind = name.removeprefix("song-").rpartition("-")[0]
+        kind = name.removeprefix("song-").removeprefix("again-").rpartition("-")[0]
         epochs = 150 if kind == "macer" else 90
         # Consistency's 90 epochs rise in steps of 30.
         curve = np.repeat(self.curves.get(kind, (0.5, 0.5, 0.5)), epochs // 3)

@@ -21,6 +21,18 @@ def queries_of_pairs(run: Results) -> pd.Series:
     return queries_to_success(run)[run.correct]
 
 
+def confirmed_queries(run: Results) -> pd.Series:
+    """Return the queries until success of each attacked pair, NaN where the final image is not the target's.
+
+    A network that adds noise is judged by its vote over many draws, since a lucky draw is no success.
+    """
+    queries = queries_of_pairs(run)
+    if "smoothed_prediction" not in run.rows:
+        return queries
+    confirmed = at_target(run, "smoothed_prediction")
+    return queries.where(confirmed.reindex(queries.index, fill_value=False))
+
+
 def images_of(pairs: pd.Series) -> np.ndarray:
     """Return the image of each pair, the cluster that is resampled."""
     return pairs.index.get_level_values("index").to_numpy()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
+from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
 from gauntlet.measures.gradient_similarity import angle_degrees, cosine_column
 from gauntlet.works.maerz2023.versions import HARMONIC, NINE, Scheme, Version
@@ -37,3 +39,14 @@ def median(sample: np.ndarray) -> float:
     """Return the median of what is defined; NaN if nothing is."""
     defined = sample[np.isfinite(sample)]
     return float(np.median(defined)) if len(defined) else float("nan")
+
+
+def medians(sample: np.ndarray) -> np.ndarray:
+    """Return the median of what is defined in each column of ``[images, pairs]``."""
+    # The plain median is ten times as fast.
+    return np.median(sample, axis=0) if np.isfinite(sample).all() else np.nanmedian(sample, axis=0)
+
+
+def released_median(published: pd.DataFrame, metric: str, first: Version, second: Version) -> float:
+    """Return the released median of a pair: of the first tensor, natural model, twice the radius."""
+    return published_value(published, metric=metric, attack_i=first, attack_j=second)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
 from gauntlet.measures.gradient_similarity import angle_degrees
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.panels import draw_heatmap
 from gauntlet.reporting.style import SEQUENTIAL, new_figure, shared_legend
-from gauntlet.works.maerz2023.gradient_similarity.cosines import PAIRS, angles, compared, cosines, median
+from gauntlet.works.maerz2023.gradient_similarity.cosines import (
+    PAIRS,
+    angles,
+    compared,
+    cosines,
+    median,
+    released_median,
+)
 from gauntlet.works.maerz2023.versions import HARMONIC, NINE, NOISE_NAMES, histogram, radius_heading
 
 MODEL_NAMES = {"Natural": "natural", "MadryLab": "PGD-trained", "LocusLab": "R-FGSM-trained"}
@@ -65,16 +69,17 @@ def _heatmaps(inputs: ArtefactInputs, ball: str) -> Figure:
 
 def _medians(inputs: ArtefactInputs, comparison: Results, scope: str) -> pd.DataFrame:
     """Return a row per pair of versions, with published numbers where there are any."""
-    printed = inputs.published if comparison.label("defence") == "Natural" else pd.DataFrame()
+    # The released medians are of the first tensor and of the natural model.
+    is_released = comparison.label("defence") == "Natural" and scope == "first_tensor"
+    printed = inputs.published if is_released else pd.DataFrame()
     released = inputs.results.where(
         measure="similarity", run="released code", defence=comparison.label("defence"), **HARMONIC._asdict()
     )
     rows = []
     for first, second in PAIRS:
         found = cosines(comparison, first, second, scope)
-        pair: dict[str, Any] = {"attack_i": first, "attack_j": second}
         published = {
-            f"published_{kind}": np.nan if printed.empty else published_value(printed, metric=metric, **pair)
+            f"published_{kind}": np.nan if printed.empty else released_median(printed, metric, first, second)
             for kind, metric in (("cosine", "median_cosine_similarity"), ("angle", "median_angle"))
         }
         rows.append(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from gauntlet.analysis.bootstrap import paired_difference
 from gauntlet.analysis.certificates import estimation_error
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.analysis.training_cost import TrainingCost, if_memory_compares, training_cost
+from gauntlet.analysis.training_cost import TrainingCost, if_costs_compare, training_cost
 from gauntlet.analysis.verdicts import Verdict, above, all_of, not_testable, within
 
 
@@ -24,7 +24,7 @@ def training_cost_rises_from_gaussian_to_macer(inputs: ArtefactInputs) -> Verdic
     """Each method takes more time and memory than the one before it.
 
     Where the claim lets neighbors be equal (Consistency and Ours; in memory also Gaussian and Consistency), the second
-    may fall short by a tenth. Memory counts on a GPU only.
+    may fall short by a tenth. Both count on a GPU only, which a training has to itself.
     """
     costs = _costs(inputs)
     below, over = 1 - inputs.settings["tolerance"], 1 + inputs.settings["tolerance"]
@@ -38,21 +38,20 @@ def training_cost_rises_from_gaussian_to_macer(inputs: ArtefactInputs) -> Verdic
             memory.append(within(name, ratios[1], (below, over)))
         else:
             memory.append(above(name, ratios[1], below if may_tie else 1))
-    return all_of(*time, if_memory_compares(costs.values(), all_of(*memory)))
+    return if_costs_compare(costs.values(), all_of(*time, *memory))
 
 
 def cost_ratio_lies_in_the_range(inputs: ArtefactInputs) -> Verdict:
-    """The ratio of the training times of two methods lies in the range of the claim; so does that of the memory (on a
-    GPU only) where the claim speaks of it.
+    """The ratio of the training times of two methods lies in the range of the claim, and so does that of the memory
+    where the claim speaks of it. Both count on a GPU only, which a training has to itself.
     """
     costs, (first, second) = _costs(inputs), inputs.settings["compared"]
     low, high = inputs.settings["between"]
-    name = f"{first} over {second}"
-    time = within(f"training time, {name}", costs[first].time_over(costs[second]), (low, high))
-    if not inputs.settings["memory"]:
-        return time
-    memory = within(f"memory, {name}", costs[first].memory_over(costs[second]), (low, high))
-    return all_of(time, if_memory_compares(costs.values(), memory))
+    ratios = {"training time": costs[first].time_over(costs[second])}
+    if inputs.settings["memory"]:
+        ratios["memory"] = costs[first].memory_over(costs[second])
+    parts = [within(f"{name}, {first} over {second}", ratio, (low, high)) for name, ratio in ratios.items()]
+    return if_costs_compare(costs.values(), all_of(*parts))
 
 
 def more_copies_estimate_better_at_proportional_cost(inputs: ArtefactInputs) -> Verdict:
@@ -69,14 +68,15 @@ def more_copies_estimate_better_at_proportional_cost(inputs: ArtefactInputs) -> 
     sigma = inputs.results.setting("sigma")
     four, eight = (estimation_error(probability, draws, sigma) for draws in (4, 8))
     costs, tolerance = _costs(inputs), inputs.settings["tolerance"]
+    times = [
+        within(
+            f"time per image and epoch, {method} ({draws} copies) over Gaussian",
+            costs[method].time_over(costs["Gaussian"], per_image=True),
+            (draws * (1 - tolerance), draws * (1 + tolerance)),
+        )
+        for method, draws in (("Consistency", 4), ("MACER", 8))
+    ]
     return all_of(
         above("mean error of the radius, 4 less 8 copies", paired_difference(four, eight)),
-        *(
-            within(
-                f"time per image and epoch, {method} ({draws} copies) over Gaussian",
-                costs[method].time_over(costs["Gaussian"], per_image=True),
-                (draws * (1 - tolerance), draws * (1 + tolerance)),
-            )
-            for method, draws in (("Consistency", 4), ("MACER", 8))
-        ),
+        if_costs_compare(costs.values(), all_of(*times)),
     )

@@ -220,14 +220,14 @@ def _curves(inputs: ArtefactInputs, caption: str) -> Figure:
 def figure_5_2(inputs: ArtefactInputs) -> Figure:
     """Figure 5.2: accuracy over training with the original and with the generalized consistency loss."""
     levels = convergences(inputs)
-    titles = [f"$\\sigma$ = {found.sigma:.2f}" for found in levels]
+    titles = [f"$\\sigma$ = {sigma:.2f}" for sigma in levels]
     canvas, panels = _panels(titles, panel_height=2.8, share_y=True)
     frames = []
-    for axes, found in zip(panels, levels, strict=True):
-        for number, (name, curve) in enumerate(found.curves.items()):
+    for axes, (sigma, found) in zip(panels, levels.items(), strict=True):
+        for number, (name, (curve, *_)) in enumerate(found.curves.items()):
             epochs = np.arange(1, len(curve) + 1)
             axes.plot(epochs, curve, label=name, markevery=max(1, len(curve) // 10), **look(number))
-            columns = {"sigma": found.sigma, "loss": name, "epoch": epochs, "accuracy": curve}
+            columns = {"sigma": sigma, "loss": name, "epoch": epochs, "accuracy": curve}
             frames.append(pd.DataFrame(columns))
         axes.set(xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -238,7 +238,7 @@ def figure_5_2(inputs: ArtefactInputs) -> Figure:
         pd.concat(frames, ignore_index=True),
         "Test accuracy of the base classifier under one draw of Gaussian noise per image after every epoch of training "
         "with the original and the generalized consistency loss, without linear decomposition; "
-        f"{levels[0].images} images.",
+        f"{found.images} images.",
         notes=(
             "The work does not say which accuracy it plots; this is what the training logs of its baselines hold.",
         ),

@@ -176,13 +176,13 @@ def table_convergence(inputs: ArtefactInputs) -> Table:
     """Convergence of generalized and original consistency (the numbers behind Figure 5.2)."""
     rows: list[dict[str, object]] = []
     percent: set[str] = set()
-    for found in convergences(inputs):
-        for name, curve in found.curves.items():
+    for sigma, found in convergences(inputs).items():
+        for name, (curve, *_) in found.curves.items():
             epochs = sorted({round(len(curve) * part) for part in (1 / 9, 1 / 3, 2 / 3, 1)} - {0})
             accuracies = {f"epoch {epoch} [%]": 100 * float(curve[epoch - 1]) for epoch in epochs}
             percent |= accuracies.keys()
-            reached = {"95 % of Consistency's final reached in epoch": found.reached[name]}
-            rows.append({"sigma": found.sigma, "loss": name, **accuracies, **reached})
+            reached = {"95 % of Consistency's final reached in epoch": found.reached(name)[0]}
+            rows.append({"sigma": sigma, "loss": name, **accuracies, **reached})
     return Table(
         pd.DataFrame(rows),
         "Test accuracy in % under one draw of Gaussian noise per image, by epoch, of training with the original and "
