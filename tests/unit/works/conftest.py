@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
-from gauntlet.analysis.results import EvaluationTable, Results
 from gauntlet.analysis.verdicts import Verdict
 from gauntlet.configuration import Catalogue, load_catalogue
 from gauntlet.configuration.specifications import artefact_specification, claim_specification
@@ -63,8 +61,8 @@ def inputs_of(
     own.
     """
 
-    # A world's tables are written and read once, however many claims are about them.
-    tables: dict[tuple[int, str], tuple[Any, EvaluationTable]] = {}
+    # A world's tables are written once, however many claims are about them.
+    written: dict[tuple[int, str], tuple[Any, Path, set[str]]] = {}
 
     def build(name: str, world: Any, *, scale: str = "demo", **settings: Any) -> ArtefactInputs:
         catalogue = catalogues(scale)
@@ -73,24 +71,22 @@ def inputs_of(
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         for evaluation, entry in spec["evaluations"].items():
-            if (id(world), evaluation) not in tables:
+            if (id(world), evaluation) not in written:
                 frame, manifest, images = world.evaluation(evaluation)
                 file = folder / f"{evaluation}.parquet"
-                pq.write_table(
-                    with_manifest(pa.Table.from_pandas(frame, preserve_index=False), manifest), file
-                )
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                pq.write_table(with_manifest(table, manifest), file)
                 if images:
                     np.savez(file.with_suffix(".npz"), **images)
-                tables[id(world), evaluation] = world, EvaluationTable(file)
-            table = tables[id(world), evaluation][1]
-            present = set(table.frame["procedure"])
+                written[id(world), evaluation] = world, file, set(frame["procedure"])
+            _, file, present = written[id(world), evaluation]
             own = getattr(world, "own_labels", lambda evaluation, procedure: {})
             procedures = {
                 each: {**labels, **own(evaluation, each)}
                 for each, labels in entry["procedures"].items()
                 if each in present
             }
-            spec["evaluations"][evaluation] = {**entry, "file": str(table.path), "procedures": procedures}
+            spec["evaluations"][evaluation] = {**entry, "file": str(file), "procedures": procedures}
         for model, entry in spec["models"].items():
             history, manifest = world.model(model)
             place = folder / model
@@ -98,9 +94,7 @@ def inputs_of(
             history.to_parquet(place / "history.parquet")
             write_json(place / "manifest.json", manifest)
             spec["models"][model] = {**entry, "folder": str(place)}
-        inputs = load_inputs({**spec, "settings": {**spec["settings"], **settings}})
-        read = {evaluation: tables[id(world), evaluation][1] for evaluation in inputs.results.tables}
-        return replace(inputs, results=Results(inputs.results.procedures, read))
+        return load_inputs({**spec, "settings": {**spec["settings"], **settings}})
 
     return build
 

@@ -79,13 +79,11 @@ def bobyqa_rarely_succeeds_against_defended_models(inputs: ArtefactInputs) -> Ve
 def bobyqa_succeeds_less_against_defended_models(inputs: ArtefactInputs) -> Verdict:
     """At every radius the success rate on every defended model is below that on the natural model."""
     return all_of(
-        *(
-            _gain(
-                f"success rate at radius {radius}/255, {NATURAL} less {defence}",
-                *(_attack(inputs, each, radius) for each in (NATURAL, defence)),
-            )
-            for radius, defence in product(RADII, (PGD, R_FGSM, SMOOTHED))
+        _gain(
+            f"success rate at radius {radius}/255, {NATURAL} less {defence}",
+            *(_attack(inputs, each, radius) for each in (NATURAL, defence)),
         )
+        for radius, defence in product(RADII, (PGD, R_FGSM, SMOOTHED))
     )
 
 

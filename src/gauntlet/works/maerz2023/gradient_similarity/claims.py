@@ -43,13 +43,11 @@ def gradients_at_noise_resemble_clean_ones(inputs: ArtefactInputs) -> Verdict:
         return float(found[: len(inner)].min() - found[len(inner) :].max())
 
     verdict = all_of(
-        *(
-            above(
-                f"smallest inner less largest outer median cosine, {name}",
-                bootstrap(gap, _table(inputs, comparison, [*inner, *outer])).interval(),
-            )
-            for name, comparison in _cases(inputs)
+        above(
+            f"smallest inner less largest outer median cosine, {name}",
+            bootstrap(gap, _table(inputs, comparison, [*inner, *outer])).interval(),
         )
+        for name, comparison in _cases(inputs)
     )
     return _beside_released(inputs, verdict, *inner, *product(("clean",), STEPS))
 
@@ -68,8 +66,8 @@ def similarity_falls_with_the_difference_of_steps(inputs: ArtefactInputs) -> Ver
 
 
 def gradients_stay_acute_only_on_defended_models(inputs: ArtefactInputs) -> Verdict:
-    """The median angle between the gradients after 1 and 16 steps is at most 80 degrees on every defended model and
-    larger on the natural one.
+    """The median angle between the gradients after 1 and 16 steps is at most {degrees} degrees on every defended
+    model and larger on the natural one.
     """
     edge, parts = inputs.settings["degrees"], []
     for name, comparison in _cases(inputs):
@@ -96,8 +94,8 @@ def angles_grow_with_the_radius(inputs: ArtefactInputs) -> Verdict:
 
 
 def adversarial_training_makes_angles_smaller(inputs: ArtefactInputs) -> Verdict:
-    """The median angle on each defended model is smaller than on the natural model at the same radius, by more than the
-    degrees of the claim.
+    """The median angle on each defended model is smaller than on the natural model at the same radius, by more than
+    {much} degrees.
     """
     natural = dict(compared(inputs.results).where(defence=NATURAL).groups("ball"))
     parts = []
@@ -136,18 +134,16 @@ def other_schemes_give_slightly_larger_cosines(inputs: ArtefactInputs) -> Verdic
 
 def few_steps_already_give_related_gradients(inputs: ArtefactInputs) -> Verdict:
     """On the natural model at both radii, the median cosines of the gradients after 1 and 2 steps to that after 16
-    steps are above 0.05.
+    steps are above {noticeable}.
     """
     verdict = all_of(
-        *(
-            above(
-                f"median cosine of {steps} and 16 steps, {name}",
-                bootstrap(np.nanmedian, _table(inputs, comparison, [(steps, 16)])[:, 0]).interval(),
-                inputs.settings["noticeable"],
-            )
-            for name, comparison in _cases(inputs)
-            for steps in STEPS[:2]
+        above(
+            f"median cosine of {steps} and 16 steps, {name}",
+            bootstrap(np.nanmedian, _table(inputs, comparison, [(steps, 16)])[:, 0]).interval(),
+            inputs.settings["noticeable"],
         )
+        for name, comparison in _cases(inputs)
+        for steps in STEPS[:2]
     )
     return _beside_released(inputs, verdict, (1, 16), (2, 16))
 

@@ -41,22 +41,20 @@ def printed_factors_are_those_of_equal_volume(inputs: ArtefactInputs) -> Verdict
     printed = inputs.published[inputs.published["note"].str.startswith("printed")]
     return _of_a_formula(
         all_of(
-            *(
-                equals(
-                    f"l{row['from_norm']:g} to l{row['to_norm']:g}, n = {row['n']}",
-                    equal_volume_factor(int(row["n"]), float(row["from_norm"]), float(row["to_norm"])),
-                    float(row["value"]),
-                    tolerance=1e-4,
-                )
-                for row in printed.to_dict("records")
+            equals(
+                f"l{row['from_norm']:g} to l{row['to_norm']:g}, n = {row['n']}",
+                equal_volume_factor(int(row["n"]), float(row["from_norm"]), float(row["to_norm"])),
+                float(row["value"]),
+                tolerance=1e-4,
             )
+            for row in printed.to_dict("records")
         )
     )
 
 
 def one_radius_for_all_norms_leaves_l1_and_l2_attacks_weak(inputs: ArtefactInputs) -> Verdict:
-    """The mean rise of the loss above the clean image stays, for l1 and l2 attacks, below a tenth of that of the linf
-    attack with the same number as radius.
+    """The mean rise of the loss above the clean image stays, for l1 and l2 attacks, within {share} times that of the
+    linf attack with the same number as radius.
     """
     natural = inputs.results
     clean = values(natural, "cross_entropy", "linf", ["clean"])[:, 0]
@@ -65,21 +63,18 @@ def one_radius_for_all_norms_leaves_l1_and_l2_attacks_weak(inputs: ArtefactInput
         for ball in ("l2-same", "l1-same", "linf")
     }
     return all_of(
-        *(
-            at_most(
-                f"rise of the loss, {norm} over linf",
-                bootstrap(
-                    lambda pair: pair[0].mean() / pair[1].mean(), [rises[ball], rises["linf"]]
-                ).interval(),
-                inputs.settings["share"],
-            )
-            for norm, ball in (("l2", "l2-same"), ("l1", "l1-same"))
+        at_most(
+            f"rise of the loss, {norm} over linf",
+            bootstrap(lambda pair: pair[0].mean() / pair[1].mean(), [rises[ball], rises["linf"]]).interval(),
+            inputs.settings["share"],
         )
+        for norm, ball in (("l2", "l2-same"), ("l1", "l1-same"))
     )
 
 
 def top_1_accuracy_is_equal_across_norms(inputs: ArtefactInputs) -> Verdict:
-    """Every difference to linf in top-1 accuracy, averaged over seven perturbations, lies within 5 points."""
+    """Every difference to linf in top-1 accuracy, averaged over seven perturbations, lies within
+    {margin} (a share of images)."""
     natural, margin = inputs.results, float(inputs.settings["margin"])
     parts = []
     for ball in (*VOLUME, *NESTED):
@@ -95,7 +90,7 @@ def top_1_accuracy_is_equal_across_norms(inputs: ArtefactInputs) -> Verdict:
 
 def nested_radii_are_closer_in_top_k_accuracy(inputs: ArtefactInputs) -> Verdict:
     """For l2 and for l1, the top-k accuracy under nested radii is closer to that under linf attacks than the one under
-    radii of equal volume; k is 5 of a thousand classes and 2 of ten.
+    radii of equal volume; k is {k}.
     """
     k = int(inputs.settings["k"])
     accuracies = {ball: accuracy_by_image(inputs.results, k, ball) for ball in CONVERTED}
@@ -105,13 +100,11 @@ def nested_radii_are_closer_in_top_k_accuracy(inputs: ArtefactInputs) -> Verdict
         return float(abs(volume - linf) - abs(nested - linf))
 
     return all_of(
-        *(
-            above(
-                f"top-{k} gap to linf, volume less nested, {norm}",
-                bootstrap(gained, [accuracies[ball] for ball in ("linf", volume, nested)]).interval(),
-            )
-            for norm, volume, nested in zip(("l2", "l1"), VOLUME, NESTED, strict=True)
+        above(
+            f"top-{k} gap to linf, volume less nested, {norm}",
+            bootstrap(gained, [accuracies[ball] for ball in ("linf", volume, nested)]).interval(),
         )
+        for norm, volume, nested in zip(("l2", "l1"), VOLUME, NESTED, strict=True)
     )
 
 
@@ -168,7 +161,7 @@ def only_linf_distortions_span_more_than_tenfold(inputs: ArtefactInputs) -> Verd
 
 def decaying_steps_beat_constant_steps(inputs: ArtefactInputs) -> Verdict:
     """On the natural model after 16 steps, the top-k accuracy is lower under decaying than under constant steps; k is
-    5 of a thousand classes and 2 of ten.
+    {k}.
     """
     k = int(inputs.settings["k"])
     gains = []
@@ -182,9 +175,9 @@ def decaying_steps_beat_constant_steps(inputs: ArtefactInputs) -> Verdict:
 
 
 def step_schemes_hardly_matter_on_defended_models(inputs: ArtefactInputs) -> Verdict:
-    """All differences between step schemes in top-1 and top-k accuracy, with their 95 % intervals, lie within two
-    points, which leaves room for the interval of a difference of a point. One outside, with an interval at the level
-    that allows for their number, contradicts; k is 5 of a thousand classes and 2 of ten.
+    """All differences between step schemes in top-1 and top-k accuracy, with their 95 % intervals, lie within
+    {margin} (a share of images), which leaves room for the interval of a difference of a point. One outside, with an
+    interval at the level that allows for their number, contradicts; k is {k}.
     """
     margin = float(inputs.settings["margin"])
     cells = []
@@ -224,13 +217,11 @@ def only_harmonic_steps_reach_zero_confidence(inputs: ArtefactInputs) -> Verdict
     counts = {f"images at confidence 0, {decay}": int(zero.sum()) for decay, zero in reached.items()}
     harmonic = reached.pop("harmonic")
     verdict = all_of(
-        *(
-            above(
-                f"share of images at confidence 0, harmonic less {decay}",
-                paired_share_difference(harmonic, other),
-            )
-            for decay, other in reached.items()
+        above(
+            f"share of images at confidence 0, harmonic less {decay}",
+            paired_share_difference(harmonic, other),
         )
+        for decay, other in reached.items()
     )
     only = not any(other.any() for other in reached.values())
     return replace(
@@ -256,9 +247,9 @@ def harmonic_steps_leave_the_least_confidence(inputs: ArtefactInputs) -> Verdict
 
 
 def schemes_and_images_change_results_little(inputs: ArtefactInputs) -> Verdict:
-    """For every radius the spread of the top-1 and the top-k accuracy over the four schemes is within the margin, and
-    so is the difference of the accuracy under gradient attacks between two disjoint samples of images, all with their
-    95 % intervals; k is 5 of a thousand classes and 2 of ten.
+    """For every radius the spread of the top-1 and the top-k accuracy over the four schemes is within the margin (by
+    k: {margins}), and so is the difference of the accuracy under gradient attacks between two disjoint samples of
+    images, all with their 95 % intervals.
     """
     natural, replicate = (inputs.results.where(run=run) for run in ("document", "other images"))
     parts = []
@@ -278,8 +269,8 @@ def schemes_and_images_change_results_little(inputs: ArtefactInputs) -> Verdict:
 
 def on_the_pgd_trained_model_steps_act_alike(inputs: ArtefactInputs) -> Verdict:
     """Under randomized schemes, on the PGD-trained model the mean loss varies by a smaller factor over the numbers of
-    steps than on the natural model, the median loss is smaller by more than the claim's factor, and the gap between the
-    mean losses of gradient attacks and bounded noise is smaller.
+    steps than on the natural model, the median loss is smaller by more than a factor of {factor}, and the gap between
+    the mean losses of gradient attacks and bounded noise is smaller.
     """
     randomized = [scheme for scheme in SCHEMES if scheme.randomized]
     groups = []
@@ -302,10 +293,8 @@ def on_the_pgd_trained_model_steps_act_alike(inputs: ArtefactInputs) -> Verdict:
         "gap between attacks and noise": 1.0,
     }
     return all_of(
-        *(
-            above(f"{name}, natural over PGD-trained", estimate.map(itemgetter(i)).interval(), factor)
-            for i, (name, factor) in enumerate(factors.items())
-        )
+        above(f"{name}, natural over PGD-trained", estimate.map(itemgetter(i)).interval(), factor)
+        for i, (name, factor) in enumerate(factors.items())
     )
 
 
@@ -326,8 +315,8 @@ def gradients_of_the_counterexample_become_opposite(inputs: ArtefactInputs) -> V
 
 
 def equal_volume_fits_other_schemes_and_models(inputs: ArtefactInputs) -> Verdict:
-    """The median loss under l2 attacks of equal volume is between half and twice that under linf attacks, for every
-    scheme on the natural model, and on the l2-trained over the linf-trained model.
+    """The median loss under l2 attacks of equal volume is within a factor of {factor} of that under linf attacks, for
+    every scheme on the natural model, and on the l2-trained over the linf-trained model.
     """
     factor = float(inputs.settings["factor"])
     natural = inputs.results.where(defence="Natural")
@@ -344,10 +333,8 @@ def equal_volume_fits_other_schemes_and_models(inputs: ArtefactInputs) -> Verdic
     )
     eps = radius_text(natural.where(ball="l2-volume").label("eps"))
     return all_of(
-        *(
-            within(f"median loss, l2 = {eps} over linf, {name}", ratio.interval(), (1 / factor, factor))
-            for name, ratio in ratios.items()
-        )
+        within(f"median loss, l2 = {eps} over linf, {name}", ratio.interval(), (1 / factor, factor))
+        for name, ratio in ratios.items()
     )
 
 

@@ -27,32 +27,28 @@ from gauntlet.works.song.smoothing.spectrum import SIGMAS, training_variances
 
 
 def acr_orders_the_methods(inputs: ArtefactInputs) -> Verdict:
-    """The average certified radius of each method exceeds that of the next one in the claim's order."""
-    return all_of(*(_acr_above(inputs.results, *pair) for pair in pairwise(inputs.settings["order"])))
+    """The average certified radius of each method exceeds that of the next one: {order}."""
+    return all_of(_acr_above(inputs.results, *pair) for pair in pairwise(inputs.settings["order"]))
 
 
 def _acr_above(results: Results, first: str, second: str) -> Verdict:
     """Decide whether one model has the larger ACR at every noise level of the results."""
     return all_of(
-        *(
-            above(f"ACR {where}", average_certified_radius_gain(one, other))
-            for where, _, one, other in _compared(results, first, second)
-        )
+        above(f"ACR {where}", average_certified_radius_gain(one, other))
+        for where, _, one, other in _compared(results, first, second)
     )
 
 
 def _accuracy_above(results: Results, first: str, second: str, *radii: float) -> Verdict:
     """Decide whether one model has the larger certified accuracy at every radius that can be certified at all."""
     return all_of(
-        *(
-            above(
-                f"certified accuracy in points at radius {radius:g} {where}",
-                certified_accuracy_gain(one, other, radius).scaled(100),
-            )
-            for where, cap, one, other in _compared(results, first, second)
-            for radius in radii
-            if radius <= cap
+        above(
+            f"certified accuracy in points at radius {radius:g} {where}",
+            certified_accuracy_gain(one, other, radius).scaled(100),
         )
+        for where, cap, one, other in _compared(results, first, second)
+        for radius in radii
+        if radius <= cap
     )
 
 
@@ -66,20 +62,20 @@ def _compared(results: Results, first: str, second: str) -> Iterator[tuple[str, 
 
 
 def exceeds_in_acr(inputs: ArtefactInputs) -> Verdict:
-    """The average certified radius of the first training exceeds that of the second at both noise levels."""
+    """At both noise levels the average certified radius of the first of {compared} exceeds that of the second."""
     return _acr_above(inputs.results, *inputs.settings["compared"])
 
 
 def exceeds_in_accuracy(inputs: ArtefactInputs) -> Verdict:
-    """The certified accuracy of the first training exceeds that of the second at both noise levels, at every radius
-    that the claim is about and the draws can certify at all.
+    """At both noise levels the certified accuracy of the first of {compared} exceeds that of the second at each of the
+    radii {radii} that the draws can certify at all.
     """
     return _accuracy_above(inputs.results, *inputs.settings["compared"], *inputs.settings["radii"])
 
 
 def exceeds_in_acr_and_clean_accuracy(inputs: ArtefactInputs) -> Verdict:
-    """The first training exceeds the second in average certified radius and in accuracy at radius 0, at both noise
-    levels, by however much.
+    """The first of {compared} exceeds the second in average certified radius and in accuracy at radius 0, at both
+    noise levels, by however much.
     """
     compared = inputs.settings["compared"]
     return all_of(_acr_above(inputs.results, *compared), _accuracy_above(inputs.results, *compared, 0))
@@ -101,10 +97,8 @@ def low_noise_certifies_nothing_at_radius_one(inputs: ArtefactInputs) -> Verdict
         draws = inputs.results.setting("n")
         return by_construction(f"{draws:,} unanimous votes certify a radius of {cap:.3f}, and none more.")
     return all_of(
-        *(
-            equals(f"images of {model} certified at 1", float(certified_at(found, 1).sum()), 0, tolerance=0)
-            for model, found in inputs.results.groups("model")
-        )
+        equals(f"images of {model} certified at 1", float(certified_at(found, 1).sum()), 0, tolerance=0)
+        for model, found in inputs.results.groups("model")
     )
 
 
@@ -135,10 +129,8 @@ def most_principal_directions_drown_in_noise(inputs: ArtefactInputs) -> Verdict:
     _, variances = training_variances(inputs)
     shares = {sigma: float((variances < sigma**2 / 10).mean()) for sigma in SIGMAS}
     return all_of(
-        *(
-            above(f"share of directions far below the noise, sigma {sigma:g}", Interval(*[share] * 3), 0.5)
-            for sigma, share in shares.items()
-        )
+        above(f"share of directions far below the noise, sigma {sigma:g}", Interval(*[share] * 3), 0.5)
+        for sigma, share in shares.items()
     )
 
 

@@ -24,7 +24,7 @@ def training_cost_rises_from_gaussian_to_macer(inputs: ArtefactInputs) -> Verdic
     """Each method takes more time and memory than the one before it.
 
     Where the claim lets neighbors be equal (Consistency and Ours; in memory also Gaussian and Consistency), the second
-    may fall short by a tenth. Both count on a GPU only, which a training has to itself.
+    may fall short by {tolerance} of it. Both count on a GPU only, which a training has to itself.
     """
     costs = _costs(inputs)
     below, over = 1 - inputs.settings["tolerance"], 1 + inputs.settings["tolerance"]
@@ -42,8 +42,8 @@ def training_cost_rises_from_gaussian_to_macer(inputs: ArtefactInputs) -> Verdic
 
 
 def cost_ratio_lies_in_the_range(inputs: ArtefactInputs) -> Verdict:
-    """The ratio of the training times of two methods lies in the range of the claim, and so does that of the memory
-    where the claim speaks of it. Both count on a GPU only, which a training has to itself.
+    """The ratio of the training times of {compared} lies in the range {between}, and so does that of the memory where
+    the claim speaks of it. Both count on a GPU only, which a training has to itself.
     """
     costs, (first, second) = _costs(inputs), inputs.settings["compared"]
     low, high = inputs.settings["between"]
@@ -55,7 +55,8 @@ def cost_ratio_lies_in_the_range(inputs: ArtefactInputs) -> Verdict:
 
 
 def more_copies_estimate_better_at_proportional_cost(inputs: ArtefactInputs) -> Verdict:
-    """The radius estimated from 8 copies errs less than from 4, and time grows as their number to within 30 %.
+    """The radius estimated from 8 copies errs less than from 4, and time grows as their number to within {tolerance}
+    of it.
 
     Each image's share of votes for its class stands for its true probability. Time is that per image and epoch over
     that of Gaussian training, which takes one copy.
