@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 
 from gauntlet.reporting.style import DIVERGING, SEQUENTIAL, bar_look, lightness, look
 
+MARKER_WIDTH, MARKER_HEIGHT = 0.035, 0.06
+"""Size of a hollow marker as a part of a panel."""
+
 
 def draw_lines(
     axes: Axes,
@@ -122,19 +125,27 @@ def draw_histograms(
 def mark_published_ends(axes: Axes, series: Sequence[str], ends: Mapping[str, float], label: str) -> None:
     """Put the published end of each curve on the right edge, as a hollow marker of the curve's own kind.
 
+    Markers that would cover each other stand side by side.
+
     Args:
-        axes: holds the curves, drawn in the order of ``series``.
+        axes: holds the curves, drawn in the order of ``series``; its vertical limits are set.
         series: their names.
         ends: published heights by name; curves without one get no marker.
         label: what the legend says of hollow markers.
     """
-    edge = axes.get_xlim()[1]
     hollow: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgewidth": 1.3}
+    bottom, top = axes.get_ylim()
+    placed: list[tuple[int, float]] = []
     for number, name in enumerate(series):
         if name in ends:
+            height = (ends[name] - bottom) / (top - bottom)
+            beside = {slot for slot, other in placed if abs(other - height) < MARKER_HEIGHT}
+            slot = min(set(range(len(beside) + 1)) - beside)
+            placed.append((slot, height))
             axes.plot(
-                [edge], [ends[name]], **{**look(number), **hollow}, markersize=7, zorder=5, clip_on=False
-            )
+                [1 + MARKER_WIDTH * slot], [ends[name]], **{**look(number), **hollow}, markersize=7, zorder=5,
+                clip_on=False, transform=axes.get_yaxis_transform(),
+            )  # fmt: skip
     axes.plot([], [], marker="o", color="0.25", label=label, **hollow)
 
 

@@ -19,6 +19,7 @@ from gauntlet.reporting.panels import (
     draw_histograms,
     draw_image,
     draw_lines,
+    mark_published_ends,
 )
 from gauntlet.reporting.style import COLOURS, HATCHES, LINES, MARKERS, SEQUENTIAL, lightness, look, new_figure
 
@@ -179,3 +180,16 @@ def test_a_grid_of_numbers_writes_each_entry_in_its_square() -> None:
 def test_cells_are_listed_row_by_row() -> None:
     listed = cells(np.array([[5, 6], [7, 8]]))
     assert listed.to_dict("list") == {"row": [0, 0, 1, 1], "column": [0, 1, 0, 1], "value": [5, 6, 7, 8]}
+
+
+def test_published_ends_that_would_cover_each_other_stand_side_by_side() -> None:
+    _, panels = new_figure()
+    axes = panels[0, 0]
+    axes.set_ylim(0, 100)
+    ends = {"first": 99.8, "second": 99.7, "third": 60.0, "fourth": 98.0}
+    mark_published_ends(axes, list(ends), ends, "published")
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines[:4]]
+    assert [height for _, height in places] == list(ends.values())
+    first, second, third, fourth = (place for place, _ in places)
+    assert first == third == 1, "on the edge where nothing is in the way"
+    assert first < second < fourth

@@ -82,11 +82,11 @@ def success_curves(inputs: ArtefactInputs, panel: str, methods: Sequence[str], c
         ends = published[(published["dataset"] == dataset) & published["method"].isin(costs)]
         ends = ends[ends["model"] == network]
         heights = dict(zip(ends["method"], ends["value"].astype(float), strict=True))
+        drawn.set(xlabel="queries", ylabel="success rate, %", ylim=(0, 103))
         label = f"published, at {ends['query_limit'].astype(int).max():,} queries"
         mark_published_ends(drawn, list(costs), heights, label)
         place = results.label("dataset")
         drawn.set_title(role if place == dataset.lower().replace("-", "") else f"{role}'s role: {place}")
-        drawn.set(xlabel="queries", ylabel="success rate, %", ylim=(0, 103))
         frames.append(corners.assign(role=role, dataset=place, published=np.nan, limit=limit))
         frames.append(
             pd.DataFrame(

@@ -105,7 +105,7 @@ class World:
             queries = self.passes.get(key, 1.0)
             rows.append(pd.DataFrame({"procedure": key, **common, "restart": restart, "queries": queries}))
         for attack, key in PROCEDURES.items():
-            settings[key] = {"name": key}
+            settings[key] = {"name": key, "settings": {"steps": 1000 if attack == "CW-100k" else 100}}
             columns = {
                 "success": True,
                 "l2": distance * factors[attack],
@@ -155,7 +155,9 @@ class World:
         }
         strip = np.tile(np.linspace(0, 1, 4 * 6, dtype=np.float32), (6, 1, 4, 1))
         images = {"clean": strip[..., :4], "path": strip} if name.startswith("path") else {}
-        return pd.concat(rows, ignore_index=True), {"specification": specification}, images
+        seconds = dict.fromkeys(settings, 0.5 * self.images)
+        manifest = {"specification": specification, "procedure_seconds": seconds}
+        return pd.concat(rows, ignore_index=True), manifest, images
 
 
 @pytest.fixture

@@ -23,6 +23,15 @@ def test_robust_accuracies_count_images_found_within_the_radius(world, inputs_of
     assert few > many
 
 
+@pytest.mark.parametrize(("scale", "restarts"), [("demo", 3), ("full", "10,000")])
+def test_headers_say_what_was_run(scale, restarts, world, inputs_of):
+    made = tables.robust_accuracies(inputs_of("table-2", world, scale=scale))
+    assert list(made.layout.columns) == [
+        "model", "eps", "clean", "PGD, 1 restart", f"PGD, {restarts} restarts", "CW, 100 iterations",
+        "CW, 1,000 iterations", "DF", "ours",
+    ]  # fmt: skip
+
+
 def test_a_misclassified_image_is_never_robust(world, inputs_of):
     inputs = inputs_of("table-2", world, scale="full")
     frame = inputs.results.tables["mnist-plain"].frame
@@ -72,10 +81,10 @@ def test_table_1_averages_the_differences_to_the_best(world, inputs_of):
 def test_costs_stand_beside_the_printed_hours(world, inputs_of):
     world = world.but(passes={"pgd-0.1": 900})
     rows = tables.passes(inputs_of("table-runtime", world, scale="full")).frame.set_index("attack")
-    columns = ["forward_passes", "published_runtime", "published_unit"]
-    assert rows.loc["PGD-10k", columns].tolist() == [900, 18, "hours"]
-    assert rows.loc["ours", columns].tolist() == [90000, 150, "hours"]
-    assert rows.loc["DF", columns].tolist() == [30, 1, "minutes"]
+    columns = ["forward_passes", "seconds_per_image", "published_runtime", "published_unit"]
+    assert rows.loc["PGD, 10,000 restarts", columns].tolist() == [900, 0.5, 18, "hours"]
+    assert rows.loc["ours", columns].tolist() == [90000, 0.5, 150, "hours"]
+    assert rows.loc["DF", columns].tolist() == [30, 0.5, 1, "minutes"]
 
 
 @pytest.mark.parametrize(("number", "parameter", "series"), [(1, "q", 6), (2, "gamma", 9)])
@@ -90,6 +99,8 @@ def test_curves_are_the_statistics_of_the_recorded_distances(number, parameter, 
     assert found["mean"] == pytest.approx(1.0)
     assert found["maximum"] == pytest.approx(1.195)
     assert len(made.canvas.axes) == 3
+    assert made.frame["regions"].min() == 0
+    assert all(min(line.get_xdata()) == 1 for axes in made.canvas.axes for line in axes.lines)
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in made.canvas.axes)
 
 

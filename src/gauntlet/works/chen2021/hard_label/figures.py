@@ -50,10 +50,10 @@ def figure_3_3(inputs: ArtefactInputs) -> Figure:
         draw_lines(axes, drawn, x="position", y=column, series="defence")
         axes.set(xscale="log", xlabel="RayS iterations (directions tried)", ylabel=label)
         axes.set_xlim(1, drawn["position"].max())
+        top = 2.5 * float(drawn["adbd"].min() + drawn["eps"].max()) if column == "adbd" else None
+        axes.set_ylim(0, top)
         heights = {str(end.name): end[f"{column}_at_end"] for end in ends if f"{column}_at_end" in end}
         mark_published_ends(axes, [str(end.name) for end in ends], heights, "published, at the end")
-        axes.set_ylim(bottom=0)
-    panels[0, 0].set_ylim(0, 2.5 * float(drawn["adbd"].min() + drawn["eps"].max()))
     shared_legend(canvas, panels[0, 0], columns=3)
     for end in ends:
         for name in ("adbd_at_end", "robust_accuracy_at_end"):

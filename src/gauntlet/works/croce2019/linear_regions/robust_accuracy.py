@@ -64,6 +64,19 @@ def attacked(inputs: ArtefactInputs, results: Results, column: str) -> pd.DataFr
     return robust_accuracies(attack, radii(results), restarts=restarts)
 
 
+def as_run(inputs: ArtefactInputs, results: Results) -> dict[str, str]:
+    """Return each column with the restarts or iterations that its attack had here, for a table's header."""
+    named = {}
+    for column, restarts in inputs.settings["columns"].items():
+        named[column] = column
+        if restarts:
+            named[column] = f"PGD, {restarts:,} restart{'s' if restarts > 1 else ''}"
+        elif column.startswith("CW"):
+            attack = next(results.where(attack=column).each())
+            named[column] = f"CW, {attack.settings['settings']['steps']:,} iterations"
+    return named
+
+
 def standing(inputs: ArtefactInputs, results: Results) -> Standing:
     """Return which images of a data set withstand each attack, for every model at the radii that PGD was run at.
 

@@ -15,6 +15,7 @@ from gauntlet.analysis.robustness import radii
 from gauntlet.reporting.artefacts import Table
 from gauntlet.works.croce2019.linear_regions.robust_accuracy import (
     STATISTICS,
+    as_run,
     attacked,
     gap_statistics,
     standing,
@@ -37,19 +38,20 @@ def robust_accuracies(inputs: ArtefactInputs) -> Table:
     names = ["dataset", "model", "eps", "attack", "reproduced", "ci_low", "ci_high", "images"]
     frame = pd.DataFrame(rows, columns=names)
     compared = beside_published(frame, inputs.published, on=["model", "eps", "attack"])
-    restarts = [f"{name} {number}" for name, number in inputs.settings["columns"].items() if number]
+    headers = {CLEAN: "clean", **as_run(inputs, inputs.results)}
     return Table(
         compared,
         f"Share of images that stay correctly classified under l2 attacks, on {inputs.results.label('dataset')}; "
         f"{', '.join(map(str, frame['images'].unique()))} images. A misclassified image counts as not robust.",
         notes=(
             PARENTHESES,
-            f"Restarts at this scale: {', '.join(restarts)}. PGD is run for every radius; CW, DF and the linear "
-            "region attack (ours) minimize the perturbation, and one run answers for all radii.",
+            f"Columns say what was run here; the work's are {', '.join(inputs.settings['columns'])}. PGD is run for "
+            "every radius; CW, DF and the linear region attack (ours) minimize the perturbation, and one run answers "
+            "for all radii.",
             "ci_low and ci_high bound the 95 % Wilson interval over images.",
         ),
         layout=side_by_side(
-            compared.assign(attack=compared["attack"].replace(CLEAN, "clean")),
+            compared.assign(attack=compared["attack"].replace(headers)),
             rows=["model", "eps"],
             columns=["attack"],
             decimals=3,
@@ -80,13 +82,18 @@ def difference_to_best(inputs: ArtefactInputs) -> Table:
             "ci_low and ci_high bound a 95 % bootstrap interval over images; the largest of noisy differences "
             "is biased upwards.",
         ),
-        layout=side_by_side(compared, rows=["statistic", "dataset"], columns=["attack"], decimals=4),
+        layout=side_by_side(
+            compared.assign(attack=compared["attack"].replace(as_run(inputs, inputs.results))),
+            rows=["statistic", "dataset"],
+            columns=["attack"],
+            decimals=4,
+        ),
     )
 
 
 def passes(inputs: ArtefactInputs) -> Table:
-    """Section 5.4: what the attacks cost on the plain CIFAR-10 network, in passes instead of hours."""
-    rows = []
+    """Section 5.4: what the attacks cost on the plain CIFAR-10 network, in passes and seconds."""
+    rows, headers = [], as_run(inputs, inputs.results)
     for attack, restarts in inputs.settings["columns"].items():
         results = inputs.results.where(attack="PGD" if restarts else attack)
         if restarts:
@@ -94,21 +101,26 @@ def passes(inputs: ArtefactInputs) -> Table:
         printed = re.escape({"DF": "DeepFool"}.get(attack, attack))
         hours = inputs.published[inputs.published["setting"].str.contains(rf"\b{printed}\b")]
         count, low, high = mean(results.column("queries"))
+        seconds = results.seconds / len(results.correct)
         rows.append(
             {
-                "attack": attack,
+                "attack": headers[attack],
                 "answers_for": "one radius" if restarts else "every radius",
                 "forward_passes": count,
                 "ci_low": low,
                 "ci_high": high,
+                "seconds_per_image": seconds,
                 "published_runtime": next(iter(hours["value"].astype(float)), np.nan),
                 "published_unit": next(iter(hours["unit"]), ""),
             }
         )
     return Table(
         pd.DataFrame(rows),
-        "Forward passes per image, those of frozen networks included, beside the printed hours for 500 images "
-        "on one GPU. The passes count images that leave early less.",
-        notes=("Each forward pass but those of line searches has a backward pass beside it.",),
+        "Forward passes per image, those of frozen networks included, and seconds per image, beside the printed hours "
+        "for 500 images on one GPU. The passes count images that leave early less.",
+        notes=(
+            "Each forward pass but those of line searches has a backward pass beside it.",
+            "Seconds were measured once, beside other jobs of the same run, and depend on the machine.",
+        ),
         decimals={"forward_passes": 0, "ci_low": 0, "ci_high": 0},
     )
