@@ -77,11 +77,14 @@ class BackwardSmoothing:
     """A step from the image towards an answer drawn at random around its own.
 
     The step descends KL(softmax(f(x) + gamma psi) || softmax(f(x + xi))) from xi = 0, where psi is uniform in
-    [-1, 1] for each image and class. With several draws of psi it descends the mean of their divergences.
+    [-1, 1] for each image and class. With several draws of psi it descends the mean of their divergences. In its
+    gradient at xi = 0 the targets count by their mean, so that one pass does for all draws; the published times
+    tell of a pass for each.
 
     Settings:
         gamma: size of the draws, in logits.
         draws: number of psi.
+        one_pass: whether all draws share a pass; if not, only the time that it takes is another.
 
     Source: chen2021, Algorithm 9, equations 6.4.3 and 6.4.4.
     """
@@ -91,20 +94,26 @@ class BackwardSmoothing:
     name: Literal["backward_smoothing"] = "backward_smoothing"
     gamma: Radius = 1.0
     draws: PositiveInt = 1
-    passes = 1
+    one_pass: bool = True
+
+    @property
+    def passes(self) -> int:
+        """Passes forward and back to the image."""
+        return 1 if self.one_pass else self.draws
 
     def points(self, model: nn.Module, batch: Batch, eps: float, step_size: float) -> Tensor:
         """Return ``x + xi*``."""
 
         def divergence(logits: Tensor) -> Tensor:
             answer = logits.detach().float()
-            target = torch.stack(
-                [(answer + self.gamma * _psi(answer, batch)).softmax(1) for _ in range(self.draws)]
-            )
-            # In the gradient at xi = 0 targets count by their mean: one pass does for all draws.
-            return -(target.mean(0) * logits.float().log_softmax(1)).sum()
+            targets = [
+                (answer + self.gamma * _psi(answer, batch)).softmax(1)
+                for _ in range(self.draws // self.passes)
+            ]
+            # The entropy of the target has no gradient.
+            return -(torch.stack(targets).mean(0) * logits.float().log_softmax(1)).sum()
 
-        return _one_step(model, batch, divergence, eps, -step_size)
+        return _one_step(model, batch, divergence, eps, -step_size, self.passes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +174,22 @@ def _psi(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def _one_step(
-    model: nn.Module, batch: Batch, value: Callable[[Tensor], Tensor], eps: float, step_size: float
+    model: nn.Module,
+    batch: Batch,
+    value: Callable[[Tensor], Tensor],
+    eps: float,
+    step_size: float,
+    passes: int = 1,
 ) -> Tensor:
-    """Take one sign step from the clean images along the gradient of a value of the logits."""
+    """Take one sign step from the clean images along the summed gradients of a value of the logits."""
 
     def gradient(images: Tensor) -> Tensor:
         leaf = images.detach().requires_grad_()
-        with torch.enable_grad():
-            return torch.autograd.grad(value(model(leaf)), leaf)[0]
+        total = torch.zeros_like(images)
+        for _ in range(passes):
+            with torch.enable_grad():
+                total += torch.autograd.grad(value(model(leaf)), leaf)[0]
+        return total
 
     return projected_ascent(
         gradient, batch.images, batch.images, norm="linf", eps=eps, step_size=step_size, steps=1

@@ -68,10 +68,13 @@ def test_gamma_hardly_matters_for_backward_smoothing_since_the_step_is_a_sign(sm
     assert (small == large).float().mean() > 0.99
 
 
-def test_several_draws_take_the_step_of_their_mean_gradient(smooth_model, gray_batch):
+@pytest.mark.parametrize("one_pass", [True, False])
+def test_several_draws_take_the_step_of_their_mean_gradient(smooth_model, gray_batch, one_pass):
     """The one pass with the mean target agrees with a gradient for each draw."""
     batch, count = gray_batch(), 4
-    points = BackwardSmoothing(draws=count).points(smooth_model, batch, EPS, 0.05)
+    start = BackwardSmoothing(draws=count, one_pass=one_pass)
+    assert start.passes == (1 if one_pass else 4)
+    points = start.points(smooth_model, batch, EPS, 0.05)
     generator = gray_batch().generator
     leaf = batch.images.clone().requires_grad_()
     total = torch.zeros_like(leaf)
