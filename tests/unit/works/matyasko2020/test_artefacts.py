@@ -40,9 +40,9 @@ def test_printed_means_are_in_the_units_of_the_norms_and_beside_their_own_attack
     assert np.isnan(frame.loc[("plain", "l0", "B&B or PDPGD"), "reproduced"])
     assert frame.loc[("plain", "l0", "B&B or PDPGD"), "label_confidence"] == "ambiguous"
     shown = means.layout.set_index(["norm", "attack"])
-    assert shown.loc[("linf × 10", "PDPGD"), "plain"].startswith("34.9")
-    assert shown.loc[("linf × 10", "PDPGD"), "plain"].endswith("* (0.63)")
-    assert "[76 %] (4.84)" in shown.loc[("l2", "DF"), "linf-AT"]
+    assert shown.loc[("linf × 10", "PDPGD, 100 restarts"), "plain"].startswith("34.9")
+    assert shown.loc[("linf × 10", "PDPGD, 100 restarts"), "plain"].endswith("* (0.63)")
+    assert "[76 %] (4.84)" in shown.loc[("l2", "DF, 500 iterations"), "linf-AT"]
 
 
 def test_an_attack_that_was_not_run_has_a_dash_beside_its_printed_number(world, inputs_of):
@@ -65,6 +65,9 @@ def test_robust_accuracy_counts_all_images_and_takes_the_best_step_size(world, i
     assert frame.loc[("linf", 3.0, "DAA-50"), "restarts"] == 50
     assert "lost" in made.notes[0]
     assert made.layout.iloc[0].tolist() == ["linf", "radius", "1", "2", "3", "4", "5"]
+    headers = made.layout.loc[made.layout["norm"] == "l2", "attack"].tolist()
+    assert headers[:2] == ["radius", "DF, 500 iterations"]
+    assert headers[-3:] == ["PDGD, 1 restart", "PDGD, 10 restarts", "PDGD, 100 restarts"]
     assert (frame["reproduced"].groupby(level=[0, 2]).diff().dropna() <= 1e-9).all()
 
 

@@ -40,6 +40,19 @@ class Column:
         """Return the procedures of the column; none if the attack was not run at this scale."""
         return results.where(norm=self.norm, attack=self.attack)
 
+    def as_run(self, results: Results) -> str:
+        """Return the attack with the restarts or iterations that it had here; the printed name if it was not run."""
+        procedure = next(self.of(results).each(), None)
+        if procedure is None:
+            return self.name
+        if self.restarts:
+            return f"{self.attack}, {self.restarts} restart{'s' if self.restarts > 1 else ''}"
+        used = procedure.settings
+        inner = used.get("settings", {})
+        steps, searches = used.get("steps", inner.get("steps")), inner.get("binary_search_steps")
+        times = f"{searches} × " if searches else ""
+        return f"{self.attack}, {times}{steps:,} iterations" if steps else self.attack
+
     def sizes(self, results: Results) -> NDArray[np.float64]:
         """Return each image's smallest perturbation, ``[N]``; l0 counts pixels.
 

@@ -68,7 +68,15 @@ def mean_norms(inputs: ArtefactInputs) -> Table:
             "sure a label is. ci_low and ci_high bound a 95 % bootstrap interval over images.",
             *left_out(inputs, models[0]),
         ),
-        layout=_means_layout(compared, units),
+        layout=_means_layout(
+            compared,
+            units,
+            {
+                (norm, each.attack): each.as_run(models[0])
+                for norm in NORMS
+                for each in minimizers_of(inputs, norm)
+            },
+        ),
     )
 
 
@@ -101,7 +109,9 @@ def _printed_means(published: pd.DataFrame, dataset: str) -> pd.DataFrame:
     return chosen
 
 
-def _means_layout(compared: pd.DataFrame, units: dict[str, float]) -> pd.DataFrame:
+def _means_layout(
+    compared: pd.DataFrame, units: dict[str, float], shown: Mapping[tuple[str, str], str]
+) -> pd.DataFrame:
     factor = 1 / compared["norm"].map(units).fillna(1.0)
     scaled = compared.assign(
         **{name: compared[name] * factor for name in ("reproduced", "published")},
@@ -110,15 +120,16 @@ def _means_layout(compared: pd.DataFrame, units: dict[str, float]) -> pd.DataFra
     grid = side_by_side(scaled, rows=["norm", "attack"], columns=["model"])
     best = compared.groupby(["model", "norm"])["reproduced"].transform("min")
     keys = zip(scaled["norm"], compared["attack"], compared["model"], strict=True)
-    marks = dict(zip(keys, compared["reproduced"] <= best, strict=True))
-    keys = zip(scaled["norm"], compared["attack"], compared["model"], strict=True)
-    rates = dict(zip(keys, compared["success_percent"], strict=True))
+    found = zip(compared["reproduced"] <= best, compared["success_percent"], strict=True)
+    marks = dict(zip(keys, found, strict=True))
     for model in grid.columns[2:]:
         grid[model] = [
-            _marked(cell, bool(marks.get((norm, attack, model))), rates.get((norm, attack, model), np.nan))
+            _marked(cell, *marks.get((norm, attack, model), (False, np.nan)))
             for norm, attack, cell in zip(grid["norm"], grid["attack"], grid[model], strict=True)
         ]
-    return grid
+    norms = dict(zip(scaled["norm"], compared["norm"], strict=True))
+    pairs = zip(grid["norm"], grid["attack"], strict=True)
+    return grid.assign(attack=[shown.get((norms[norm], attack), attack) for norm, attack in pairs])
 
 
 def _marked(cell: str, best: bool, rate: float = np.nan) -> str:
@@ -139,8 +150,6 @@ def robust_accuracies(inputs: ArtefactInputs) -> Table:
     compared = beside_published(
         accuracies(inputs), printed, on=["norm", "eps", "attack"], keep=["label_confidence"]
     )
-    ladder = [column(inputs, "linf", name) for name in ("PGD-10", "PGD-100", "DAA-50")]
-    meant = ", ".join(f"{each.name} has {each.restarts} restarts" for each in ladder)
     return Table(
         compared,
         f"Robust accuracy in percent of the {results.label('model')} {results.label('data')} model "
@@ -148,14 +157,19 @@ def robust_accuracies(inputs: ArtefactInputs) -> Table:
         notes=(
             *((SHOWN,) if len(printed) else (LOST,)),
             "Each norm begins with its five radii (l0: pixels). An asterisk marks the lowest of a radius.",
-            f"At this scale {meant}, others likewise. PGD and DAA take the best step size for each "
-            "radius and number of restarts; attacks that minimize the norm answer for all radii at once.",
+            "Attacks are named by what was run here; the work's restarts are 1, 10 and 100 (DAA: 1 and 50), and the "
+            "csv names them so. PGD and DAA take the best step size for each radius and number of restarts; attacks "
+            "that minimize the norm answer for all radii at once.",
             "PGD with the margin loss (one run) is not the work's: it does not stall where the softmax saturates.",
             "ci_low and ci_high bound the 95 % Wilson interval over images; label_confidence says how sure the "
             "place of a printed number is.",
             *left_out(inputs, results),
         ),
-        layout=_accuracy_layout(compared, {norm: radii_of(results, norm) for norm in NORMS}),
+        layout=_accuracy_layout(
+            compared,
+            {norm: radii_of(results, norm) for norm in NORMS},
+            {(norm, each.name): each.as_run(results) for norm in NORMS for each in columns_of(inputs, norm)},
+        ),
     )
 
 
@@ -198,7 +212,9 @@ def _printed_accuracies(inputs: ArtefactInputs) -> pd.DataFrame:
     return published.assign(attack=published.apply(label, axis=1))
 
 
-def _accuracy_layout(compared: pd.DataFrame, radii: Mapping[str, list[float]]) -> pd.DataFrame:
+def _accuracy_layout(
+    compared: pd.DataFrame, radii: Mapping[str, list[float]], shown: Mapping[tuple[str, str], str]
+) -> pd.DataFrame:
     """Lay out a block per norm, which begins with its radii: they differ between norms.
 
     Printed numbers at other radii are left out; they are in the csv.
@@ -217,7 +233,7 @@ def _accuracy_layout(compared: pd.DataFrame, radii: Mapping[str, list[float]]) -
                 _accuracy_cell(found.get(attack), lowest)
                 for found, lowest in zip(by_radius, best, strict=True)
             ]
-            rows.append([norm, str(attack), *cells])
+            rows.append([norm, shown.get((norm, attack), attack), *cells])
     return pd.DataFrame(rows, columns=["norm", "attack", *(f"radius {number}" for number in range(1, 6))])
 
 
