@@ -233,7 +233,7 @@ def _accuracy_layout(
                 _accuracy_cell(found.get(attack), lowest)
                 for found, lowest in zip(by_radius, best, strict=True)
             ]
-            rows.append([norm, shown.get((norm, attack), attack), *cells])
+            rows.append([norm, shown.get((norm, str(attack)), str(attack)), *cells])
     return pd.DataFrame(rows, columns=["norm", "attack", *(f"radius {number}" for number in range(1, 6))])
 
 
