@@ -18,10 +18,11 @@ rule prepare_dataset:
         "logs/datasets/{dataset}-{split}.log",
     # First of all: on two cores it would else wait for as long as any job of one core goes on.
     priority: 1
+    # Where Snakemake runs: the nodes of a cluster often have no network to download from.
+    localrule: True
     threads: 2
     resources:
         mem_mb=8000,
-        runtime=60,
     params:
         spec=split_specification,
     message:

@@ -71,7 +71,8 @@ rule run_shard:
         runtime=shard_minutes,
     params:
         spec=specification("evaluation_specification", "work", "evaluation"),
-        shards=shard_count,
+        # A function of input is no reason to run again.
+        shards=lambda wildcards, input: shard_count(wildcards),
         cache=chunk_cache,
     message:
         "Evaluating {wildcards.evaluation} of {wildcards.work} (shard {wildcards.shard})"
@@ -87,6 +88,7 @@ rule run_evaluation:
         training=unless_sharded(files("reference_images", "work", "evaluation"), []),
         shards=shards("parquet"),
         shard_images=shards("npz"),
+        changed=files("evaluation_changes", "work", "evaluation"),
     output:
         table="results/{scale}/evaluations/{work}/{evaluation}.parquet",
         images="results/{scale}/evaluations/{work}/{evaluation}.npz",

@@ -16,6 +16,7 @@ rule make_model:
     input:
         train=training_images("train"),
         test=training_images("test"),
+        changed=files("model_changes", "model"),
         second=files("second_pool", "model"),
     output:
         weights="results/{scale}/models/{model}/weights.safetensors",

@@ -38,6 +38,7 @@ rule execute_notebook:
         "logs/{scale}/pages/{work}.log",
     localrule: True
     params:
+        artefacts=specification("makeable", "work"),
         code=code_of,
     message:
         "Writing the page of {wildcards.work}"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder in which the project's Snakefile runs on the folder's own configuration."""
+    """A folder in which the Snakefile of the project, or of a copy of it, runs on the folder's own configuration."""
 
     folder: Path
+    project: Path = ROOT
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def command(self, *arguments: str) -> list[str]:
         return [
-            sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2",
+            sys.executable, "-m", "snakemake", "--snakefile", str(self.project / "Snakefile"), "--cores", "2",
             "--directory", str(self.folder), *arguments,
         ]  # fmt: skip
 
@@ -54,6 +55,14 @@ class Workspace:
     def planned(self, *arguments: str) -> list[str]:
         """Return the messages of the jobs that would run."""
         return re.findall(r"^Job \d+: (.+)$", self.run("--dry-run", *arguments), re.MULTILINE)
+
+    def under_a_fresh_clone(self) -> Workspace:
+        """Return the same folder with a copy of the project's workflow, all files of which are newer than its own."""
+        clone = self.folder / "clone"
+        for part in ("rules", "scripts", "profiles"):
+            shutil.copytree(ROOT / part, clone / part, copy_function=shutil.copyfile)
+        shutil.copyfile(ROOT / "Snakefile", clone / "Snakefile")
+        return replace(self, project=clone)
 
     def edit(self, work: str, change: Callable[[dict[str, Any]], object]) -> None:
         """Change the one chapter of a work."""
@@ -82,7 +91,7 @@ def workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
                     (folder / "config" / "works" / work / f"{name}.yaml").write_text(
                         yaml.safe_dump(content, sort_keys=False)
                     )
-        return Workspace(folder, started)
+        return Workspace(folder, started=started)
 
     yield make
     for process in started:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import time
 from pathlib import Path
 
@@ -61,6 +63,10 @@ TOY = {
         },
     },
 }
+
+BRIEF = copy.deepcopy(TOY)
+BRIEF["chapter"]["models"]["toy"]["training"]["epochs"] = 1
+BRIEF["chapter"]["evaluations"]["{name}"]["procedures"]["pgd-{start}"]["steps"] = 2
 
 
 def numbers(folder: Path) -> dict[str, object]:
@@ -126,6 +132,7 @@ def test_only_what_depends_on_a_changed_setting_runs_again(workspace):
     arguments = ("--config", "scale=demo", "--", *TARGETS)
     space.run(*arguments)
     assert space.planned(*arguments) == []
+    assert space.planned("--config", "scale=demo", "shards=3", "--", *TARGETS) == []
     before = numbers(space.folder)
 
     space.edit(
@@ -167,3 +174,21 @@ def test_a_mistake_in_the_configuration_stops_before_any_job_and_without_a_trace
     assert "did you mean digits" in printed
     assert "Traceback" not in printed
     assert not (space.folder / "results").exists()
+
+
+def test_copied_results_are_made_anew_only_where_their_specification_changed(workspace):
+    original, copied = workspace("original", {"toy": BRIEF}), workspace("copied", {"toy": BRIEF})
+    original.run("--config", "scale=demo", "--", *TARGETS)
+    # Neither Snakemake's records go along, nor the times of the workflow's files.
+    shutil.copytree(original.folder / "results", copied.folder / "results")
+    clone = copied.under_a_fresh_clone()
+    assert clone.planned("--config", "scale=demo", "--", *TARGETS) == []
+    clone.edit(
+        "toy",
+        lambda work: work["evaluations"]["{name}"]["foreach"].update(
+            {"name, eps": [["weak", 0.05], ["strong", 0.3]]}
+        ),
+    )
+    planned = clone.planned("--config", "scale=demo", "--", *TARGETS)
+    assert len(planned) == 1
+    assert "strong" in planned[0]

@@ -14,7 +14,10 @@ from gauntlet.configuration.grammar import ArtefactEntry, EvaluationEntry, Evide
 from gauntlet.configuration.specifications import artefact_specification, claim_specification, evidence
 from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.planning.availability import Available, find_available
+from gauntlet.planning.changes import newer_input
 from gauntlet.planning.resources import Resources, evaluation_resources, model_resources, shards
+from gauntlet.runtime.files import read_json
+from gauntlet.runtime.tables import read_manifest
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,16 @@ class Workflow:
         """Return the training images, for an evaluation that starts from some of them."""
         entry = self.evaluation(work, name)
         return paths.split_files(self.catalogue.dataset_of(entry), "train") if entry.references else []
+
+    def model_changes(self, name: str) -> list[Path]:
+        """Return an input that makes a model be made again if it lies here, made under another specification."""
+        manifest = paths.model_folder(self.scale, name) / "manifest.json"
+        return newer_input(manifest, read_json, self.model_specification(name))
+
+    def evaluation_changes(self, work: str, name: str) -> list[Path]:
+        """Return an input that makes an evaluation run again if it lies here, made under another specification."""
+        table = paths.evaluation_file(self.scale, work, name)
+        return newer_input(table, read_manifest, self.evaluation_specification(work, name))
 
     def evidence_files(self, work: str, entry: Evidence) -> list[Path]:
         """Return every file that an artefact or a claim is made from."""

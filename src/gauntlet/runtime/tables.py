@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 METADATA_KEY = b"gauntlet"
 """Key of the manifest in a parquet file's metadata."""
@@ -23,3 +25,14 @@ def unify(tables: list[pa.Table]) -> pa.Table:
 def with_manifest(table: pa.Table, manifest: Mapping[str, Any]) -> pa.Table:
     """Attach a manifest to a table's metadata."""
     return table.replace_schema_metadata({METADATA_KEY: json.dumps(manifest).encode()})
+
+
+def read_manifest(file: Path) -> dict[str, Any]:
+    """Read the manifest of a parquet file, without its table.
+
+    Raises:
+        ValueError: it is no parquet file.
+        KeyError: it has no manifest.
+    """
+    manifest: dict[str, Any] = json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY])
+    return manifest
