@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-RUNS = {"columns", "tuning", "means"}
+RUNS = {"columns", "tuning", "means", "printed"}
 """Settings that name what was run, not what is demanded of it."""
 
 

@@ -24,7 +24,7 @@ def row(frame, **where):
 
 
 def test_white_box_tables_report_the_images_that_did_not_tune(world, inputs_of):
-    inputs = inputs_of("table-2-1", world, tuning=20)
+    inputs = inputs_of("table-2-1", world, tuning=20, printed={})
     table = frank_wolfe_tables.white_box(inputs)
     rows = inputs.results.one(procedure="pgd-0.2").rows.iloc[20:]
     cell = row(table.frame, method="PGD", metric="attack_success_rate")
@@ -58,6 +58,13 @@ def test_the_grid_is_searched_on_the_first_images_alone(world, inputs_of):
     grid = inputs_of("table-2-1", TwoSettings()).results.where(method="PGD")
     assert chosen(grid, 20).label("procedure") == "pgd-0.2"
     assert chosen(grid, 600).label("procedure") == "pgd-0.5"
+
+    inputs = inputs_of("table-2-1", TwoSettings(), printed={"mnist": {"PGD": {"share": 0.5}}})
+    rows = frank_wolfe_tables.white_box(inputs).frame
+    main, searched = (row(rows, method=each, metric="iterations_mean") for each in ("PGD", "PGD, searched"))
+    assert (main["setting"], main["reproduced"], main["published"]) == ("pgd-0.5", 1, 6.2)
+    assert searched["setting"] == "pgd-0.2"
+    assert np.isnan(searched["published"])
 
 
 def test_black_box_tables_charge_failures_the_limit(world, inputs_of):

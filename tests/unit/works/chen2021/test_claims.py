@@ -26,7 +26,7 @@ def test_an_attack_that_never_succeeds_hides_no_other_part(
     name, methods, decision, world, inputs_of, verdict_of
 ):
     never = world.but(white_box={"mi-fgsm": (0.0, 5, 0.97), **methods})
-    assert verdict_of(inputs_of(name, never, scale="full", tuning=20)).decision == decision
+    assert verdict_of(inputs_of(name, never, scale="full", tuning=20, printed={})).decision == decision
 
 
 def test_one_falsely_robust_network_says_nothing_about_several(world, inputs_of, verdict_of):

@@ -32,7 +32,7 @@ SCORES = {
     "FW, Gaussian": "fw-gaussian",
 }  # fmt: skip
 LABELS = {"OPT": "opt", "SignOPT": "sign-opt", "HSJA": "hsja", "RayS": "rays"}
-STEPS = {"FGSM": "fgsm", "PGD": "pgd-0.2", "MI-FGSM": "mi-fgsm-0.2", "FW": "fw-0.2-0.5"}
+STEPS = {"FGSM": "fgsm", "PGD": "pgd-0.2", "MI-FGSM": "mi-fgsm-0.33", "FW": "fw-{gamma}-0.9"}
 ON_DEFENCES = {
     **LABELS, "SignHunter": "sign-hunter", "Square": "square", "PGD-20": "pgd-20", "CW-20": "cw-20",
     "PGD-100": "pgd-100", "CW-100": "cw-100",
@@ -103,7 +103,9 @@ class Print:
 
     def _white_box(self, cells: Mapping[str, pd.Series], images: int) -> dict[str, Procedure]:
         position, made = np.arange(images), {}
-        for key, printed in self._named(cells, STEPS).items():
+        gamma = 0.5 if cells["FGSM"]["distortion_mean"] == 0.3 else 0.1
+        names = {method: key.format(gamma=gamma) for method, key in STEPS.items()}
+        for key, printed in self._named(cells, names).items():
             success = position < round(printed["attack_success_rate"] / 100 * images)
             mean = printed.get("iterations_mean", np.nan)
             # Failures count as all 20 iterations.

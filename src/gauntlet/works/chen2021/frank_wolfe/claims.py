@@ -21,7 +21,7 @@ from gauntlet.analysis.intervals import paired_share_difference, share
 from gauntlet.analysis.queries import charged, queries_to_success, succeeded, success_rates
 from gauntlet.analysis.results import Results
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, within
-from gauntlet.works.chen2021.frank_wolfe.tuning import chosen, reported
+from gauntlet.works.chen2021.frank_wolfe.tuning import reported, settled
 
 ITERATIVE = ("PGD", "MI-FGSM", "FW")
 OPTIONS = ("FW, sphere", "FW, Gaussian")
@@ -30,9 +30,9 @@ EARLY = 40
 
 
 def _tuned(inputs: ArtefactInputs, results: Results, method: str, column: str) -> pd.Series:
-    """Return a column of a method at its chosen setting, for the images that did not choose it."""
-    tuning = inputs.settings["tuning"]
-    return reported(chosen(results.where(method=method), tuning), column, tuning)
+    """Return a column of a method at its setting, for the images that choose none."""
+    procedure = settled(inputs, results.where(method=method))
+    return reported(procedure, column, inputs.settings["tuning"])
 
 
 def _success(inputs: ArtefactInputs, results: Results, method: str) -> pd.Series:
