@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake.cli import parse_args
+from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
 
 from gauntlet.planning.slurm import status_command
 
@@ -57,3 +61,17 @@ def test_no_setting_of_the_slurm_profile_is_overridden_by_the_default_one(slurm_
     # What only the default profile has counts as well.
     assert settings.rerun_incomplete
     assert settings.keep_going
+
+
+@pytest.mark.parametrize(
+    ("gpus", "minutes", "partition"), [(1, 1440, "gpu"), (0, 2000, "cpu"), (0, 30, "cpu")]
+)
+def test_the_documented_partitions_are_chosen_by_gpu_and_run_time(tmp_path, gpus, minutes, partition):
+    page = (ROOT / "docs/cluster.md").read_text()
+    file = tmp_path / "partitions.yaml"
+    file.write_text(
+        next(block for block in re.findall(r"```yaml\n(.+?)```", page, re.DOTALL) if "max_gpu" in block)
+    )
+    job = SimpleNamespace(resources={"gpu": gpus, "runtime": minutes, "mem_mb": 8000}, threads=2, name="job")
+    chosen = get_best_partition(read_partition_file(file), job, logging.getLogger())
+    assert chosen == partition
