@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.datasets.imageset import open_split
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.panels import draw_difference, draw_image
 from gauntlet.reporting.style import new_figure
@@ -31,9 +30,7 @@ def figure_1_1(inputs: ArtefactInputs) -> Figure:
     # The fooled image whose wrong class is the most likely shows it best.
     row = int(np.argmax(np.where(fooled, outcome["prediction_confidence"], -1.0)))
     before, after = images["clean"][row], images["fgsm"][row]
-    (folder,) = inputs.datasets.values()
-    classes = open_split(folder).classes
-    chosen = outcome.iloc[row]
+    chosen, classes = outcome.iloc[row], inputs.split.classes
     label, prediction = classes[int(chosen["label"])], classes[int(chosen["prediction"])]
     eps = float(results.settings["eps"])
     canvas, panels = new_figure(3, panel_height=2.7)
@@ -43,22 +40,14 @@ def figure_1_1(inputs: ArtefactInputs) -> Figure:
     draw_image(
         right, after, f"after one step of {eps:.3g}\n{prediction}: {chosen['prediction_confidence']:.1%}"
     )
-    frame = pd.DataFrame(
-        [
-            {
-                "index": int(chosen["index"]),
-                "true_class": label,
-                "predicted_class": prediction,
-                "eps": eps,
-                "confidence_true": chosen["confidence"],
-                "confidence_predicted": chosen["prediction_confidence"],
-                "linf": chosen["linf"],
-            }
-        ]
-    )
+    shown = {
+        "index": int(chosen["index"]), "true_class": label, "predicted_class": prediction, "eps": eps,
+        "confidence_true": chosen["confidence"], "confidence_predicted": chosen["prediction_confidence"],
+        "linf": chosen["linf"],
+    }  # fmt: skip
     return Figure(
         canvas,
-        frame,
+        pd.DataFrame([shown]),
         f"An image of {specification['dataset']}, a small perturbation, and what the network "
         f"{specification['model']} says of their sum. The work shows a picture of GoogLeNet from elsewhere.",
     )
@@ -68,9 +57,11 @@ def figure_1_2(inputs: ArtefactInputs) -> Figure:
     """Figure 1.2: what attackers of three kinds see of a network."""
     canvas, panels = new_figure(width=6.4, panel_height=2.5)
     axes = panels[0, 0]
+    rows = []
     for row, (access, seen) in enumerate(ACCESS.items()):
         for column, part in enumerate(SEEN):
             visible = part in seen
+            rows.append({"access": access, "part": part, "visible": visible})
             axes.text(
                 column, -row, part if visible else "hidden", ha="center", va="center",
                 color="0.1" if visible else "0.6", style="normal" if visible else "italic",
@@ -83,16 +74,8 @@ def figure_1_2(inputs: ArtefactInputs) -> Figure:
     axes.text(1.5, 0.72, "what the attacker sees of the network", ha="center", fontsize=8.5, color="0.3")
     axes.set(xlim=(-1.7, 3.6), ylim=(-2.5, 1.0))
     axes.set_axis_off()
-    frame = pd.DataFrame(
-        [
-            {"access": access, "part": part, "visible": part in seen}
-            for access, seen in ACCESS.items()
-            for part in SEEN
-        ]
-    )
-    return Figure(
-        canvas, frame, "Three kinds of access to a network, from all of it to the predicted class alone."
-    )
+    caption = "Three kinds of access to a network, from all of it to the predicted class alone."
+    return Figure(canvas, pd.DataFrame(rows), caption)
 
 
 CENTRE = np.array([1.15, -0.7])
@@ -122,46 +105,33 @@ def figure_3_1(inputs: ArtefactInputs) -> Figure:
     rows = []
     cases = (("best", best), ("flip 1", best * [-1, 1]), ("flip 2", best * [1, -1]))
     for (name, direction), style in zip(cases, ("-", "--", "-."), strict=True):
-        unit = direction / np.linalg.norm(direction)
+        unit, known = direction / np.linalg.norm(direction), name == "best"
         end = radius * unit
-        crosses = bool(across(end) > 0)
-        accepted = name != "best" and crosses
+        crosses, own = known or bool(across(end) > 0), boundary_radius(direction)
+        arrow = {"arrowstyle": "->", "ls": style, "color": "0.15", "lw": 1.3}
+        axes.annotate("", end, (0, 0), arrowprops=arrow)
+        axes.plot(*end, marker="o" if crosses else "X", color="0.15", ms=7)
+        found = "crosses: search further in" if crosses else "does not cross: drop"
         axes.annotate(
-            "", end, (0, 0), arrowprops={"arrowstyle": "->", "ls": style, "color": "0.15", "lw": 1.3}
-        )
-        axes.plot(*end, marker="o" if crosses or name == "best" else "X", color="0.15", ms=7)
-        verdict = (
-            "best so far"
-            if name == "best"
-            else "crosses: search further in"
-            if accepted
-            else "does not cross: drop"
-        )
-        axes.annotate(
-            f"{name}\n{verdict}" if name != "best" else verdict,
+            "best so far" if known else f"{name}\n{found}",
             end,
             xytext=(0, 10 if end[1] > 0 else -28),
             textcoords="offset points",
             ha="center",
         )
-        if accepted:
-            axes.plot(*(boundary_radius(direction) * unit), marker="s", color="0.15", mfc="white", ms=6)
+        if crosses and not known:
+            axes.plot(*(own * unit), marker="s", color="0.15", mfc="white", ms=6)
         rows.append(
             {
                 "direction": name, "d_1": direction[0], "d_2": direction[1], "checked_radius": radius,
-                "crosses": crosses or name == "best", "boundary_radius": boundary_radius(direction),
+                "crosses": crosses, "boundary_radius": own,
             }
         )  # fmt: skip
     axes.add_patch(Circle((0, 0), radius, fill=False, ls=":", ec="0.4", lw=1))
     axes.plot(0, 0, marker="*", color="0.1", ms=9)
     axes.annotate("image", (0, 0), xytext=(-8, -4), textcoords="offset points", ha="right", va="top")
-    axes.set(
-        xlim=(-3.6, 3.9),
-        ylim=(-3.7, 3.7),
-        aspect="equal",
-        xlabel="first coordinate",
-        ylabel="second coordinate",
-    )
+    axes.set(xlim=(-3.6, 3.9), ylim=(-3.7, 3.7), aspect="equal")
+    axes.set(xlabel="first coordinate", ylabel="second coordinate")
     return Figure(
         canvas,
         pd.DataFrame(rows),
