@@ -11,11 +11,37 @@ def model_resources(wildcards):
     return ask(wildcards.scale, "model_resources", wildcards.model)
 
 
+def download_specification(wildcards):
+    # A downloaded file belongs to no scale.
+    for scale in (None, "demo", "small", "full"):
+        if found := ask(scale, "download_specification", wildcards.file):
+            return compact_json(found)
+    raise WorkflowError(f"no model has published weights {wildcards.file} with a url")
+
+
+rule download_checkpoint:
+    """Download the weights of a published network, where Snakemake runs: the nodes of a cluster often have no network."""
+    output:
+        "results/downloads/checkpoints/{file}",
+    log:
+        "logs/downloads/{file}.log",
+    wildcard_constraints:
+        file=".+",
+    localrule: True
+    params:
+        spec=download_specification,
+    message:
+        "Downloading {wildcards.file}"
+    script:
+        "../scripts/download_checkpoint.py"
+
+
 rule make_model:
     """Train one network, or import its checkpoint. An interrupted training goes on after its last finished epoch."""
     input:
         train=training_images("train"),
         test=training_images("test"),
+        checkpoint=files("downloaded_weights", "model"),
         changed=files("model_changes", "model"),
         second=files("second_pool", "model"),
     output:

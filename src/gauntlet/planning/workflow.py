@@ -18,6 +18,7 @@ from gauntlet.planning.changes import newer_input
 from gauntlet.planning.resources import Resources, evaluation_resources, model_resources, shards
 from gauntlet.runtime.files import read_json
 from gauntlet.runtime.tables import read_manifest
+from gauntlet.training.checkpoints import FOLDER, find
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,16 @@ class Workflow:
         """Return the images of the second pool that a training mixes in, if it does."""
         pool = self.model(model).second_pool
         return [] if pool is None or self.imports(model) else paths.split_files(pool, "train")
+
+    def downloaded_weights(self, name: str) -> list[Path]:
+        """Return the file of published weights that has to be downloaded before a model is imported, if one has."""
+        settings = self.model(name).checkpoint
+        if settings is None or settings.url is None or settings.sha256 is None or not self.imports(name):
+            return []
+        root = self.catalogue.settings.data_root
+        if find(settings, Path(root) if root else None, paths.DOWNLOADS):
+            return []
+        return [paths.DOWNLOADS / FOLDER / settings.file]
 
     def evaluated_images(self, work: str, name: str) -> list[Path]:
         """Return the images that an evaluation samples."""
@@ -198,6 +209,13 @@ class Workflow:
         if self.imports(name):
             return specification | {"training": None}
         return specification | {"checkpoint": None, "in_place_of": entry.checkpoint.file}
+
+    def download_specification(self, file: str) -> dict[str, Any] | None:
+        """Return where published weights are downloaded from, or None if no model at this scale has such a file."""
+        published = [entry.checkpoint for entry in self.catalogue.models.values() if entry.checkpoint]
+        return next(
+            (each.model_dump(mode="json") for each in published if each.file == file and each.url), None
+        )
 
     def evaluation_specification(self, work: str, name: str) -> dict[str, Any]:
         """Return what an evaluation depends on, apart from the network's weights and the images."""

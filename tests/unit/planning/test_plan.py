@@ -244,3 +244,25 @@ def test_an_import_needs_no_training_images(load_toy, tmp_path, answers):
         (tmp_path / "data" / "checkpoints" / name).touch()
     catalogue = load_toy(publish_toy, scale="full", data_root=str(tmp_path / "data"))
     assert set(find_available(catalogue).missing()) == {"mnist/test"}
+
+
+def test_only_an_import_whose_weights_have_an_address_and_are_not_here_waits_for_a_download(
+    load_toy, tmp_path, answers
+):
+    answers(True)
+    (tmp_path / "data" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "data" / "checkpoints" / "toy-4.pt").touch()
+
+    def with_address(work):
+        publish_toy(work)
+        work["models"]["toy-{eps}"]["checkpoint"]["url"] = "https://toys.example/toy-{eps}.pt"
+
+    by_hand = Workflow(load_toy(publish_toy, data_root=str(tmp_path / "data")))
+    assert [by_hand.downloaded_weights(name) for name in ("toy-4", "toy-8")] == [[], []]
+    offered = Workflow(load_toy(with_address, data_root=str(tmp_path / "data")))
+    assert offered.downloaded_weights("toy-4") == []
+    assert offered.downloaded_weights("toy-8") == [paths.DOWNLOADS / "checkpoints" / "toy-8.pt"]
+    assert offered.download_specification("toy-8.pt")["url"] == "https://toys.example/toy-8.pt"
+    answers(False)
+    offline = Workflow(load_toy(with_address, data_root=str(tmp_path / "data")))
+    assert offline.downloaded_weights("toy-8") == []
