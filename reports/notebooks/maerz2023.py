@@ -64,7 +64,7 @@ page.show("figure-3-*")
 # 32-bit arithmetic, that constant and geometric steps do not, and that accuracies hardly depend on the scheme.
 
 # %%
-page.show("table-4-1", "table-4-2", "figure-4-4", "figure-4-5")
+page.show("table-4-1", "table-4-2", "table-step-schemes", "figure-4-4", "figure-4-5")
 
 # %% [markdown]
 # ## Contribution 2: one radius, three norms

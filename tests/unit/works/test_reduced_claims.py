@@ -8,7 +8,7 @@ RUNS = {"columns", "tuning", "means", "printed"}
 """Settings that name what was run, not what is demanded of it."""
 
 
-@pytest.mark.parametrize("work", ["chen2021", "croce2019", "matyasko2020", "song"])
+@pytest.mark.parametrize("work", ["chen2021", "croce2019", "maerz2023", "matyasko2020", "song"])
 @pytest.mark.parametrize("scale", ["demo", "small"])
 def test_a_claim_whose_bounds_differ_from_those_of_full_tells_what_is_judged(work, scale, catalogues):
     whole, reduced = (catalogues(each).works[work].content.claims for each in ("full", scale))

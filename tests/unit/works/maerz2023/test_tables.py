@@ -50,6 +50,18 @@ def test_released_accuracies_reproduce_the_printed_averages(metric, randomized, 
         assert 100 * (steps + noise) / 7 == pytest.approx(printed, abs=0.0051)
 
 
+def test_every_released_accuracy_stands_beside_ours(world, inputs_of):
+    """Of the natural model 10 % stay in the top 2 under decaying steps; defended models are right on half."""
+    frame = tables.table_step_schemes(
+        inputs_of("table-step-schemes", world.but(only="attacks"), top=[1, 2, 5])
+    ).frame
+    assert frame["published"].notna().sum() == 180 and frame["reproduced"].notna().all()
+    cells = frame.set_index(["defence", "metric", "decay", "rand", "steps"])
+    first = cells.loc[("MadryLab", "top1_accuracy", "harmonic", True, 16)]
+    assert first[["reproduced", "published"]].tolist() == [50.0, pytest.approx(71.0)]
+    assert cells.loc[("Natural", "top2_accuracy", "geometric", False, 4), "reproduced"] == pytest.approx(10)
+
+
 def test_loss_quantiles_pool_gradient_attacks_of_all_schemes(world, inputs_of):
     """Losses spread evenly around level x step factor, so that the median is that of 4 steps: the level."""
     frame = tables.table_4_5(inputs_of("table-4-5", world)).frame.set_index(["radius", "quantile"])

@@ -67,11 +67,27 @@ def test_memory_without_a_gpu_has_another_name(inputs_of, world):
 def test_the_two_factors_are_compared_with_plain_consistency(inputs_of, world):
     shares = {"consistency": 0.5, "consistency-ld": 0.6, "generalized": 0.55, "ours": 0.7}
     inputs = inputs_of("table-two-factors", world.but(shares=shares))
-    frame = tables.table_two_factors(inputs).frame
+    frame = tables.certificates_by_label(inputs).frame
     gains = frame.set_index(["sigma", "consistency", "linear decomposition"])["ACR gain"]
     assert gains[0.25, "generalized", "yes"] == pytest.approx(0.2 * 0.9)
     assert gains[0.5, "original", "yes"] == pytest.approx(0.1 * 1.8)
     assert np.isnan(gains[0.25, "original", "no"])
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "gain"),
+    [
+        ("table-directions-kept", (0.5, 0.1), 0.1 * 1.8),
+        ("table-recipes", (0.25, "of its authors"), -0.2 * 0.9),
+    ],
+)
+def test_variants_are_compared_on_the_same_images_at_full_scale(name, keys, gain, inputs_of, world):
+    shares = {"tau-fifth": 0.5, "tau-tenth": 0.6, "consistency": 0.7, "original": 0.5}
+    changed = world.but(shares={**shares, "tau-twentieth": 0.5, "tau-half": 0.5, "tau-whole": 0.5})
+    frame = tables.certificates_by_label(inputs_of(name, changed, scale="full")).frame
+    gains = frame.set_index(list(frame.columns[:2]))["ACR gain"]
+    assert gains[keys] == pytest.approx(gain)
+    assert gains.isna().sum() == 2, "the base at either noise level"
 
 
 def test_convergence_lists_the_first_good_epoch(inputs_of, world):

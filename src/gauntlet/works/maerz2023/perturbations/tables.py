@@ -10,7 +10,8 @@ import pandas as pd
 
 from gauntlet.analysis.bootstrap import mean, quantile
 from gauntlet.analysis.inputs import ArtefactInputs
-from gauntlet.analysis.published import published_value, side_by_side
+from gauntlet.analysis.intervals import share
+from gauntlet.analysis.published import PARENTHESES, beside_published, published_value, side_by_side
 from gauntlet.analysis.results import Results
 from gauntlet.reporting.artefacts import Table
 from gauntlet.reporting.numerals import radius_text
@@ -147,6 +148,27 @@ def _accuracies(inputs: ArtefactInputs, balls: Sequence[str], rule: str) -> Tabl
             "code's variant, and 95 % bootstrap intervals over images.",
         ),
         layout=side_by_side(frame, rows=["metric", "decay", "randomised"], columns=["radius"]),
+    )
+
+
+def table_step_schemes(inputs: ArtefactInputs) -> Table:
+    """Accuracy by step scheme and number of steps on three models, beside every released number (section 4.2.3)."""
+    keys = ["defence", "metric", "decay", "rand", "steps"]
+    attacks = inputs.results.where(ball="linf", perturbation=list(STEPS))
+    rows = []
+    for (defence, *scheme), attack in attacks.groups("defence", "decay", "randomized", "perturbation"):
+        for k in inputs.settings["top"]:
+            cell = dict(zip(keys, (defence, f"top{k}_accuracy", *scheme), strict=True))
+            rows.append({**cell, **share(attack.column("rank") < k).scaled(100).columns()})
+    printed = inputs.published.assign(defence=inputs.published["defence"].map(inputs.settings["released"]))
+    frame = beside_published(pd.DataFrame(rows).sort_values(keys), printed, on=keys, scale=100)
+    images = next(attacks.each())
+    return Table(
+        frame,
+        "Top-k accuracy in % after an attack with so many steps, by step scheme; "
+        f"{len(images.rows)} correctly classified images of {images.label('dataset')} per model. {PARENTHESES} They "
+        "are of ImageNet, from the released code.",
+        layout=side_by_side(frame, rows=keys[:-1], columns=["steps"], decimals=1),
     )
 
 
