@@ -15,8 +15,9 @@ from gauntlet.analysis.results import Results
 
 def settled(inputs: ArtefactInputs, grid: Results) -> Results:
     """Return the procedure of a method's grid that the print corresponds to; the chosen one where none is known."""
-    printed = inputs.settings.get("printed", {}).get(grid.label("role"), {}).get(grid.label("method"))
-    return grid.one(**printed) if printed else chosen(grid, inputs.settings["tuning"])
+    of_role = inputs.settings.get("printed", {}).get(grid.label("role")) or {}
+    setting = of_role.get(grid.label("method"))
+    return grid.one(**setting) if setting else chosen(grid, inputs.settings["tuning"])
 
 
 def chosen(grid: Results, tuning: int) -> Results:

@@ -32,9 +32,9 @@ def _distances(inputs: ArtefactInputs, defence: str, method: str) -> pd.Series:
 
 
 def attacks_leave_fewer_images(inputs: ArtefactInputs) -> Verdict:
-    """Of each pair the named attack leaves fewer images of the defence than the other, by more than the stated points.
+    """Attacks leave fewer images of a defence than their rivals ({stronger}) by more than so many points: {points}.
 
-    A negative number of points allows the named attack as many more.
+    A negative number allows an attack to leave as many more.
     """
     return all_of(
         more_often(

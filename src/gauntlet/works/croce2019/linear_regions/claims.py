@@ -28,9 +28,10 @@ from gauntlet.works.croce2019.linear_regions.robust_accuracy import (
 
 
 def linear_regions_have_the_smallest_gap(inputs: ArtefactInputs) -> Verdict:
-    """Its {statistic} gap is the smallest on MNIST and GTS, and at most {near} above the smallest on CIFAR-10.
+    """The attack's {statistic} gap is the smallest on MNIST and GTS, and at most {near} above it on CIFAR-10.
 
-    On 500 images of CIFAR-10 a ranking of gaps as small as the printed ones cannot be told from chance.
+    The attack is the linear region attack; a gap is what an attack leaves above the best of all in a setting. As
+    small as the printed ones on CIFAR-10 are, 500 images tell no order of them.
     """
     statistic, parts = inputs.settings["statistic"], []
     for data, results in inputs.results.groups("data"):
@@ -46,7 +47,7 @@ def linear_regions_have_the_smallest_gap(inputs: ArtefactInputs) -> Verdict:
 
 
 def only_linear_regions_never_overestimate_by_much(inputs: ArtefactInputs) -> Verdict:
-    """Each competitor's largest gap over all data sets exceeds {much}; its own is at most {little}."""
+    """Each competitor is behind the best by over {much} somewhere, the linear region attack by at most {little}."""
     found = [standing(inputs, results) for _, results in inputs.results.groups("data")]
     ours, others = found[0].ours, found[0].others
     largest = bootstrap(
@@ -61,7 +62,11 @@ def only_linear_regions_never_overestimate_by_much(inputs: ArtefactInputs) -> Ve
 
 
 def linear_regions_lead(inputs: ArtefactInputs) -> Verdict:
-    """Its advantage is at least {least} in every setting, and on average over the radii positive on every model."""
+    """Its advantage is at least {least} in every setting, and positive on average over the radii of each model.
+
+    The advantage is the best competitor's robust accuracy minus that of the linear region attack. A bound below 0
+    allows for settings of which the images tell no order.
+    """
     found, least = standing(inputs, inputs.results), inputs.settings["least"]
     models = [model for model, _ in found.settings]
     estimate = found.accuracies().map(found.advantage)
@@ -76,7 +81,7 @@ def linear_regions_lead(inputs: ArtefactInputs) -> Verdict:
 
 
 def linear_regions_gain_two_points_on_gts(inputs: ArtefactInputs) -> Verdict:
-    """Its three largest advantages on GTS are above {about} on average."""
+    """The linear region attack's three largest advantages over the best competitor are above {about} on average."""
     found = standing(inputs, inputs.results)
     advantage = found.accuracies().map(found.advantage)
     three = advantage.map(lambda each: np.sort(each)[-3:].mean())
@@ -84,14 +89,14 @@ def linear_regions_gain_two_points_on_gts(inputs: ArtefactInputs) -> Verdict:
 
 
 def linear_regions_gain_most_on_a_provable_model(inputs: ArtefactInputs) -> Verdict:
-    """In some setting of the provably robust MNIST models its advantage exceeds {much}."""
+    """In some setting the best competitor's robust accuracy exceeds that of the linear region attack by {much}."""
     found = standing(inputs, inputs.results)
     advantage = found.accuracies().map(found.advantage)
     return somewhere_above("advantage", advantage, inputs.settings["much"])
 
 
 def gradients_mislead_most_against_linf_training(inputs: ArtefactInputs) -> Verdict:
-    """Its mean advantage is larger on the linf-trained MNIST model than on the two others."""
+    """The linear region attack's mean advantage over the best is larger on linf-trained MNIST than on the others."""
     found = standing(inputs, inputs.results)
     models = np.array([model for model, _ in found.settings])
 
@@ -113,7 +118,7 @@ def one_attack_is_stronger(inputs: ArtefactInputs) -> Verdict:
 
 
 def linear_regions_are_close_to_the_best_on_cifar_10(inputs: ArtefactInputs) -> Verdict:
-    """On CIFAR-10 its largest gap is within {little}; at the models' largest radii it beats PGD and DeepFool."""
+    """The linear region attack is within {little} of the best; at each largest radius it beats PGD and DeepFool."""
     found = standing(inputs, inputs.results)
     gap = found.accuracies().map(lambda each: gap_statistics(each)[1, found.ours])
     models = [model for model, _ in found.settings]
@@ -184,7 +189,7 @@ def deepfool_has_the_largest_mean_gap(inputs: ArtefactInputs) -> Verdict:
 
 
 def linear_regions_equal_pgd_on_large_models(inputs: ArtefactInputs) -> Verdict:
-    """On the large models it differs from PGD by at most {near} in every setting; DeepFool is worse in every one."""
+    """In every setting the linear region attack differs from PGD by at most {near}, and DeepFool is worse."""
     found = standing(inputs, inputs.results)
     behind = bootstrap_means(found.of("DF") - found.of(OURS))
     return all_of(

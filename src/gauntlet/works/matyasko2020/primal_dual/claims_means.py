@@ -97,7 +97,7 @@ def pdpgd_changes_half_of_the_pixels_of_bb(inputs: ArtefactInputs) -> Verdict:
 
 
 def pdpgd_is_best_in_l0_on_trained_mnist(inputs: ArtefactInputs) -> Verdict:
-    """PDPGD has the smallest mean l0 on the trained MNIST models, and exceeds B&B's by {close} on the plain one."""
+    """PDPGD has the smallest mean l0 on the trained MNIST models, and is at most {close} above B&B on the plain one."""
     (plain,) = models_of(inputs, data="MNIST", model="plain")
     return all_of(
         (_smallest(inputs, results, "l0") for results in models_of(inputs, model=TRAINED)),
