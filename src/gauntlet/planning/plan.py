@@ -9,6 +9,7 @@ from gauntlet.configuration import Catalogue, paths
 from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
 from gauntlet.planning.availability import Available
 from gauntlet.planning.cost import ASSUMED, Arithmetic, evaluation_work, split_size, training_work
+from gauntlet.planning.resources import Resources, evaluation_resources, model_resources
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Plan:
         missing: resources that cannot be had, with the reason.
         blocked: artefacts and claims that cannot be made, by work and missing resource.
         complete: arithmetic of everything not done, if every data set and checkpoint could be had.
+        overlong: hours that jobs ask a cluster for, where that is more than the longest run time of the settings.
     """
 
     trainings: dict[str, Arithmetic] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Plan:
     missing: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     complete: dict[str, Arithmetic] = field(default_factory=dict)
+    overlong: dict[str, float] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """Write the plan for a reader."""
@@ -55,6 +58,10 @@ class Plan:
             yield ""
             yield "The costliest jobs:"
             yield from (f"  {name}: {hours([arithmetic])}" for name, arithmetic in costly)
+        if self.overlong:
+            yield ""
+            yield "Asked of a cluster for longer than hours_per_job, as nothing would be saved in that time:"
+            yield from (f"  {name}: {_duration(hours)}" for name, hours in self.overlong.items())
         if self.in_place:
             yield ""
             yield "Trained in place of published weights:"
@@ -74,6 +81,11 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
     """Work out the plan of a whole run at the catalogue's scale."""
     plan = Plan(missing=available.missing())
     in_place = available.trained_in_place()
+
+    def note_time(job: str, resources: Resources) -> None:
+        if resources.minutes > 60 * catalogue.settings.hours_per_job:
+            plan.overlong[job] = resources.minutes / 60
+
     for dataset, split in available.needed_splits():
         if available.splits[dataset, split] is None:
             channels, height, width = catalogue.datasets[dataset].shape
@@ -91,6 +103,7 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
             plan.imports.append(name)
         else:
             plan.trainings[name] = training_work(catalogue, name)
+            note_time(name, model_resources(catalogue, name, imported=False))
     for work in catalogue.works.values():
         for name in work.content.evaluations:
             if paths.evaluation_file(catalogue.scale, work.name, name).is_file():
@@ -99,6 +112,7 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
             plan.complete[f"{work.name}/{name}"] = arithmetic
             if not available.evaluation(work.name, name):
                 plan.evaluations[f"{work.name}/{name}"] = arithmetic
+                note_time(f"{work.name}/{name}", evaluation_resources(catalogue, work.name, name))
         entries: dict[str, ArtefactEntry | ClaimEntry] = {**work.content.artefacts, **work.content.claims}
         for name, entry in entries.items():
             lacks = available.lacking(work.name, entry)

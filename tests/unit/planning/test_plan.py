@@ -246,6 +246,19 @@ def test_an_import_needs_no_training_images(load_toy, tmp_path, answers):
     assert set(find_available(catalogue).missing()) == {"mnist/test"}
 
 
+def test_jobs_that_need_more_than_the_longest_run_time_are_named(load_toy, answers):
+    answers(True)
+
+    def endless(work):
+        work["evaluations"]["attacks-{eps}"]["procedures"]["pgd-{steps}"]["foreach"]["steps"] = [10**8]
+
+    catalogue = load_toy(endless, scale="full")
+    plan = make_plan(catalogue, find_available(catalogue))
+    assert set(plan.overlong) == {"toy/attacks-4", "toy/attacks-8"}
+    assert min(plan.overlong.values()) > 24
+    assert any("longer than hours_per_job" in line for line in plan.lines())
+
+
 def test_only_an_import_whose_weights_have_an_address_and_are_not_here_waits_for_a_download(
     load_toy, tmp_path, answers
 ):
