@@ -12,7 +12,7 @@ from gauntlet.works.maerz2023.versions import STEPS
 
 def test_the_accuracy_averages_over_seven_perturbations(world, inputs_of):
     """Uniform, boundary and five gradient attacks; of the latter 40 % (linf: 10 %) stay in the top 2."""
-    table = tables.table_4_3(inputs_of("table-4-3", world)).frame
+    table = tables.accuracies(inputs_of("table-4-3", world)).frame
     top1, top2 = (table[table["metric"] == f"top-{k}"] for k in (1, 2))
     np.testing.assert_allclose(top1["reproduced"], 100 * 2 / 7)
     np.testing.assert_allclose(top1["gradient_attacks_only"], 0)
@@ -23,7 +23,7 @@ def test_the_accuracy_averages_over_seven_perturbations(world, inputs_of):
 
 @pytest.mark.parametrize(("number", "radius", "mean"), [(3, "l2", 31.12), (4, "l1", 30.22)])
 def test_the_printed_means_stand_in_the_last_row(number, radius, mean, world, inputs_of):
-    frame = getattr(tables, f"table_4_{number}")(inputs_of(f"table-4-{number}", world, top=[1])).frame
+    frame = tables.accuracies(inputs_of(f"table-4-{number}", world, top=[1])).frame
     last = frame[(frame["decay"] == "mean of the four") & (frame["norm"] == radius)]
     assert last["published"].tolist() == [mean]
     assert frame["published"].notna().all()

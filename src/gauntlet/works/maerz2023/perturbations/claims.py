@@ -16,6 +16,7 @@ from gauntlet.analysis.bootstrap import bootstrap
 from gauntlet.analysis.comparisons import holds, lowest
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import corrected_level, paired_share_difference
+from gauntlet.analysis.published import published_value
 from gauntlet.analysis.results import Results
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, equals, within
 from gauntlet.attacks.geometry.volumes import equal_volume_factor
@@ -214,7 +215,11 @@ def only_harmonic_steps_reach_zero_confidence(inputs: ArtefactInputs) -> Verdict
         )
         for decay in DECAYS
     }
-    counts = {f"images at confidence 0, {decay}": int(zero.sum()) for decay, zero in reached.items()}
+    counts = {f"images at confidence 0, {decay}": float(zero.sum()) for decay, zero in reached.items()}
+    printed = inputs.published[inputs.published["metric"] == "n_images"]
+    counts |= {
+        f"printed, {setting}": float(value) for setting, value in printed[["setting", "value"]].to_numpy()
+    }
     harmonic = reached.pop("harmonic")
     verdict = all_of(
         above(
@@ -292,10 +297,12 @@ def on_the_pgd_trained_model_steps_act_alike(inputs: ArtefactInputs) -> Verdict:
         "median loss": float(inputs.settings["factor"]),
         "gap between attacks and noise": 1.0,
     }
-    return all_of(
+    verdict = all_of(
         above(f"{name}, natural over PGD-trained", estimate.map(itemgetter(i)).interval(), factor)
         for i, (name, factor) in enumerate(factors.items())
     )
+    printed = {"printed factor of the losses": published_value(inputs.published, metric="ratio")}
+    return replace(verdict, numbers=verdict.numbers | printed)
 
 
 def gradients_of_the_counterexample_become_opposite(inputs: ArtefactInputs) -> Verdict:
