@@ -149,6 +149,7 @@ def _populations(inputs: ArtefactInputs) -> str:
 def _query_notes(inputs: ArtefactInputs) -> tuple[str, ...]:
     return (
         "A query is one evaluation of the network on one image. Failures are charged the limit; the pass "
-        "that tests the image after a step is not charged. The settings of all methods were set by hand.",
+        "that tests the image after a step is not charged. The settings of all methods were set by hand, on "
+        "other images.",
         *stand_in(inputs),
     )
