@@ -61,28 +61,44 @@ class AscentDefence(AttackingDefence):
             batch: clean images and the generator of the start.
             value: maps logits ``[N, K]`` to the values that are climbed, ``[N]``.
         """
-        steepest = torch.zeros_like(batch.labels, dtype=batch.images.dtype)
-
-        def gradient(images: Tensor) -> Tensor:
-            leaf = images.detach().requires_grad_()
-            with torch.enable_grad():
-                # The sum: a mean's gradients would be smaller the more images there are.
-                slopes = torch.autograd.grad(value(model(leaf)).sum(), leaf)[0]
-            torch.maximum(steepest, lengths(slopes, "l1"), out=steepest)
-            return slopes
-
-        images = projected_ascent(
-            gradient,
-            self.start.points(model, batch, self.eps, self.step_size),
-            batch.images,
-            norm="linf",
-            eps=self.eps,
-            step_size=self.step_size,
-            steps=self.steps,
+        return climb(
+            model, batch, value, self.start, eps=self.eps, step_size=self.step_size, steps=self.steps
         )
-        return Ascent(images, steepest)
 
     @property
     def climb_cost(self) -> Cost:
         """Passes of the start and of the steps."""
         return Cost(forward=1, backward=1) * (self.start.passes + self.steps)
+
+
+def climb(
+    model: nn.Module,
+    batch: Batch,
+    value: Callable[[Tensor], Tensor],
+    start: Start,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+) -> Ascent:
+    """Climb by sign steps from a start; see `AscentDefence.climb`."""
+    steepest = torch.zeros_like(batch.labels, dtype=batch.images.dtype)
+
+    def gradient(images: Tensor) -> Tensor:
+        leaf = images.detach().requires_grad_()
+        with torch.enable_grad():
+            # The sum: a mean's gradients would be smaller the more images there are.
+            slopes = torch.autograd.grad(value(model(leaf)).sum(), leaf)[0]
+        torch.maximum(steepest, lengths(slopes, "l1"), out=steepest)
+        return slopes
+
+    images = projected_ascent(
+        gradient,
+        start.points(model, batch, eps, step_size),
+        batch.images,
+        norm="linf",
+        eps=eps,
+        step_size=step_size,
+        steps=steps,
+    )
+    return Ascent(images, steepest)

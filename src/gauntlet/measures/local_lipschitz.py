@@ -9,10 +9,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gauntlet.attacks.fixed_budget.pgd import projected_ascent
-from gauntlet.attacks.geometry.norms import lengths
 from gauntlet.attacks.objectives import class_loss
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Outcome, Procedure, Task
+from gauntlet.defences.ascent import climb
 from gauntlet.defences.starts import GaussianStart, Start
 from gauntlet.defences.trades import divergences
 from gauntlet.errors import ConfigurationError
@@ -66,31 +65,15 @@ class LocalLipschitz(Procedure):
     def run(self, model: Classifier, batch: Batch) -> Outcome:
         """Return the column ``local_lipschitz``."""
         value = self._value(model, batch)
-        largest = torch.zeros(len(batch), device=batch.images.device)
-
-        def gradient(images: Tensor) -> Tensor:
-            nonlocal largest
-            leaf = images.detach().requires_grad_()
-            with torch.enable_grad():
-                (found,) = torch.autograd.grad(value(model(leaf)), leaf)
-            largest = torch.maximum(largest, lengths(found, "l1"))
-            return found
-
-        projected_ascent(
-            gradient,
-            self.start.points(model, batch, self.eps, self.step_size),
-            batch.images,
-            norm="linf",
-            eps=self.eps,
-            step_size=self.step_size,
-            steps=self.steps,
+        ascent = climb(
+            model, batch, value, self.start, eps=self.eps, step_size=self.step_size, steps=self.steps
         )
-        return Outcome({"local_lipschitz": largest})
+        return Outcome({"local_lipschitz": ascent.steepest})
 
     def _value(self, model: Classifier, batch: Batch) -> Callable[[Tensor], Tensor]:
-        """Return what maps the logits of iterates ``[N, K]`` to the sum of the losses."""
+        """Return what maps the logits of iterates ``[N, K]`` to their losses ``[N]``."""
         if self.loss == "cross_entropy":
-            return lambda logits: class_loss(logits, batch.labels, "cross_entropy").sum()
+            return lambda logits: class_loss(logits, batch.labels, "cross_entropy")
         with torch.no_grad():
             answer = model(batch.images)
-        return lambda logits: divergences(answer, logits).sum()
+        return lambda logits: divergences(answer, logits)
