@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gauntlet.contracts import Batch
+from gauntlet.errors import GauntletError
 from gauntlet.runtime.seeding import generator_for
-from gauntlet.training.settings import Augmentation, Crop, Flip, ResizedCrop
+from gauntlet.training.settings import Augmentation, Crop, Flip, ResizedCrop, Validation
 
 if TYPE_CHECKING:
     from gauntlet.datasets.imageset import ImageSet
@@ -42,7 +43,12 @@ class DeviceImages:
 
     @staticmethod
     def of(
-        split: ImageSet, device: torch.device, samples: int | None = None, *, held_out: bool = False
+        split: ImageSet,
+        device: torch.device,
+        samples: int | None = None,
+        *,
+        held_out: bool = False,
+        among: Tensor | None = None,
     ) -> DeviceImages:
         """Copy a split to the device.
 
@@ -52,11 +58,13 @@ class DeviceImages:
             samples: copy only so many, the first ones of a fixed permutation: every model that is trained on
                 n images of a split sees the same ones, and those it sees of fewer are among them.
             held_out: copy the images that ``samples`` leaves out instead.
+            among: the positions to choose from, ascending; the whole split if None.
         """
-        order = torch.randperm(len(split.labels), generator=generator_for("cpu", "training samples"))
-        chosen = (order[samples:] if held_out else order[:samples]).sort().values
+        pool = torch.arange(len(split.labels)) if among is None else among
+        order = torch.randperm(len(pool), generator=generator_for("cpu", "training samples"))
+        chosen = pool[(order[samples:] if held_out else order[:samples]).sort().values]
         positions = chosen.numpy()
-        if samples is None and split.images.nbytes > LARGEST_ON_DEVICE:
+        if samples is None and among is None and split.images.nbytes > LARGEST_ON_DEVICE:
             images = _mapped(split.images)
         else:
             images = torch.from_numpy(split.images[positions]).to(device)
@@ -144,6 +152,29 @@ class TrainingImages:
         drawn = torch.randint(len(self.pool), (steps, pooled), generator=generator, device=device)
         for chosen, further in zip(own, drawn, strict=True):
             yield self.own.select(chosen).joined(self.pool.select(further))
+
+
+def split_off(count: int, validation: Validation, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the positions to learn from and those of the validation split, both ascending.
+
+    Args:
+        count: images of the training split.
+        validation: how many are held out, and which.
+        seed: of the model, which a random choice depends on.
+
+    Raises:
+        GauntletError: none would be left to learn from.
+    """
+    if validation.count >= count:
+        raise GauntletError(
+            f"training.validation holds out {validation.count} of {count} training images; lower its count"
+        )
+    order = torch.arange(count)
+    if validation.choose == "random":
+        order = torch.randperm(count, generator=generator_for("cpu", "validation split", seed))
+    elif validation.choose == "last":
+        order = order.flip(0)
+    return order[validation.count :].sort().values, order[: validation.count].sort().values
 
 
 def _mapped(images: NDArray[np.uint8]) -> Tensor:

@@ -20,7 +20,7 @@ from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.training.history import write_history
-from gauntlet.training.images import DeviceImages, TrainingImages
+from gauntlet.training.images import DeviceImages, TrainingImages, split_off
 from gauntlet.training.measuring import accuracy, observe
 from gauntlet.training.settings import Adam, Sgd, TrainingSettings
 from gauntlet.training.state import TrainingState, discard_state
@@ -54,19 +54,23 @@ def train(
         The kept network on the device, in eval mode: that of the chosen epoch, or of the last one.
 
     Raises:
-        GauntletError: the loss is no longer a finite number, the network is not what the settings expect, or
-            no image is left to be held out.
+        GauntletError: the loss is no longer a finite number where that is no result, the network is not what the
+            settings expect, or no image is left to be held out.
     """
     folder, device = Path(folder), torch.device(device)
     recorder = Recorder(device)
     settings = TrainingSettings.model_validate(specification["training"])
     defence = DEFENCES.parse(specification["defence"])
     model = to_device(build_model(specification), device)
-    images = TrainingImages(DeviceImages.of(train_set, device, settings.samples))
+    learned, validation = None, None
+    if settings.validation is not None:
+        learned, held_out = split_off(len(train_set), settings.validation, specification["seed"])
+        validation = DeviceImages.of(train_set, device, among=held_out)
+    images = TrainingImages(DeviceImages.of(train_set, device, settings.samples, among=learned))
     if settings.second_pool is not None and second_set is not None:
         images = TrainingImages(images.own, DeviceImages.of(second_set, device), settings.second_pool.share)
     test_images = DeviceImages.of(test_set, device)
-    watched = _watched_images(settings, train_set, images.own, test_images)
+    watched = _watched_images(settings, train_set, images.own, test_images, validation)
 
     state = TrainingState(model, make_optimizer(settings.optimizer, model))
     if settings.weight_averaging is not None:
@@ -75,14 +79,14 @@ def train(
         for module in model.modules():
             if isinstance(module, FitsImages):
                 module.fit(images.own.images)
-    while len(state.history) < settings.epochs:
+    while len(state.history) < settings.epochs and not state.diverged:
         row = train_epoch(state, defence, images, settings, specification["seed"])
-        if not math.isfinite(row["loss"]):
+        if settings.divergence == "error" and not math.isfinite(row["loss"]):
             raise GauntletError(
                 f"training diverged: the loss of epoch {row['epoch']} is {row['loss']}; "
                 "a lower learning rate may help"
             )
-        row |= _measured(state.network, row["epoch"], settings, test_images)
+        row |= _measured(state.network, row["epoch"], settings, test_images, validation)
         for name, watch in settings.watch.items():
             if watch.sees(row["epoch"], settings.epochs):
                 row |= observe(state.network, name, watch, watched[name], specification["seed"])
@@ -97,7 +101,7 @@ def train(
     if state.chosen_epoch is not None:
         save_weights(network, folder, last=True)
         network.load_state_dict(state.chosen_weights)
-    kept_epoch = state.chosen_epoch or settings.epochs
+    kept_epoch = state.chosen_epoch or len(state.history)
     kept = state.history[kept_epoch - 1]
     test_accuracy = kept["test_accuracy"]
     if test_accuracy is None:
@@ -119,10 +123,12 @@ def train(
             training_images=len(images.own),
             second_pool_images=0 if images.pool is None else len(images.pool),
             test_images=len(test_images),
+            **({} if validation is None else {"validation_images": len(validation)}),
             training_seconds=round(sum(row["seconds"] for row in state.history), 3),
             kept_epoch=kept_epoch,
             train_accuracy=kept["train_accuracy"],
             test_accuracy=test_accuracy,
+            **({"diverged_at_epoch": kept_epoch} if state.diverged else {}),
         ),
     )
     discard_state(folder)
@@ -221,11 +227,17 @@ def make_optimizer(settings: Sgd | Adam, model: nn.Module) -> torch.optim.Optimi
 
 
 def _watched_images(
-    settings: TrainingSettings, train_set: ImageSet, images: DeviceImages, test_images: DeviceImages
+    settings: TrainingSettings,
+    train_set: ImageSet,
+    images: DeviceImages,
+    test_images: DeviceImages,
+    validation: DeviceImages | None,
 ) -> dict[str, DeviceImages]:
     """Return the images of each watch."""
     splits = {"train": images, "test": test_images}
-    if any(watch.split == "held_out" for watch in settings.watch.values()):
+    if validation is not None:
+        splits["held_out"] = validation
+    elif any(watch.split == "held_out" for watch in settings.watch.values()):
         splits["held_out"] = DeviceImages.of(train_set, images.labels.device, settings.samples, held_out=True)
         if not len(splits["held_out"]):
             raise GauntletError(
@@ -235,11 +247,17 @@ def _watched_images(
 
 
 def _measured(
-    network: nn.Module, epoch: int, settings: TrainingSettings, test_images: DeviceImages
+    network: nn.Module,
+    epoch: int,
+    settings: TrainingSettings,
+    test_images: DeviceImages,
+    validation: DeviceImages | None,
 ) -> dict[str, float | None]:
-    """Return the test accuracies after an epoch; None where it is none of those that are measured."""
+    """Return the accuracies after an epoch; None where it is none of those that are measured."""
     measured = epoch % settings.evaluate_every == 0 or epoch == settings.epochs
     row = {"test_accuracy": accuracy(network, test_images) if measured else None}
+    if validation is not None:
+        row["validation_accuracy"] = accuracy(network, validation) if measured else None
     if settings.evaluate_noise is not None:
         noise = settings.evaluate_noise
         row["noisy_test_accuracy"] = accuracy(network, test_images, noise) if measured else None

@@ -76,8 +76,8 @@ class Watch(Strict):
 
     Settings:
         procedures: attacks and measures by name.
-        split: images of the ``test`` or ``train`` split, unaugmented, or those of the training split that
-            ``samples`` leaves out (``held_out``).
+        split: images of the ``test`` or ``train`` split, unaugmented, or ``held_out`` ones of the training split:
+            those of ``validation`` or, without it, those that ``samples`` leaves out.
         count: the first so many of them; null for all.
         every: epochs between two runs; the last epoch is always watched.
         from_epoch: the first epoch, from 1, that is watched.
@@ -113,6 +113,18 @@ class SecondPool(Strict):
     share: Annotated[Share, Field(gt=0, lt=1)] = 0.5
 
 
+class Validation(Strict):
+    """Training images that are not learned from: what hyper-parameters are chosen by.
+
+    Settings:
+        count: how many.
+        choose: at ``random``, drawn by the model's seed; or the ``first`` or ``last`` ones of the split.
+    """
+
+    count: PositiveInt
+    choose: Literal["random", "first", "last"] = "random"
+
+
 class Expectation(Strict):
     """Results without which a trained network is none of those that a work is about.
 
@@ -125,6 +137,10 @@ class Expectation(Strict):
 
 def _is_off(value: Any) -> bool:
     return not value
+
+
+def _is_error(value: Any) -> bool:
+    return value == "error"
 
 
 class TrainingSettings(Strict):
@@ -150,6 +166,10 @@ class TrainingSettings(Strict):
         choose: watched accuracy whose best epoch is kept, such as ``selection_pgd_robust_accuracy``; the last
             epoch's weights are kept beside it. Null keeps the last ones only.
         expect: what the kept network must reach; else the training ends in an error.
+        validation: training images that are held out; the accuracy on them is in the history as
+            ``validation_accuracy``. Null holds none out.
+        divergence: what a loss that is no longer finite means: an ``error``, or an end of the training that is
+            a result by itself (``record``): the manifest's ``diverged_at_epoch`` tells it.
     """
 
     epochs: PositiveInt
@@ -167,6 +187,8 @@ class TrainingSettings(Strict):
     watch: dict[str, Watch] = Field({}, exclude_if=_is_off)
     choose: str | None = Field(None, exclude_if=_is_off)
     expect: Expectation | None = Field(None, exclude_if=_is_off)
+    validation: Validation | None = Field(None, exclude_if=_is_off)
+    divergence: Literal["error", "record"] = Field("error", exclude_if=_is_error)
 
     @model_validator(mode="after")
     def _chooses_what_is_watched(self) -> TrainingSettings:
@@ -178,8 +200,11 @@ class TrainingSettings(Strict):
                 found=self.choose,
                 valid=did_you_mean(self.choose, watched) if watched else "a watch that measures it",
             )
-        if self.samples is None and any(watch.split == "held_out" for watch in self.watch.values()):
+        held_out = self.samples is not None or self.validation is not None
+        if not held_out and any(watch.split == "held_out" for watch in self.watch.values()):
             raise ConfigurationError(
-                "no training image is held out", key="samples", valid="the number of images to train on"
+                "no training image is held out",
+                key="samples",
+                valid="the number of images to train on, or a validation split",
             )
         return self

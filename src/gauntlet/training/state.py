@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,11 @@ class TrainingState:
     def network(self) -> nn.Module:
         """The network that is measured and kept: the average where there is one."""
         return self.model if self.average is None else self.average
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss of the last epoch is no longer a finite number."""
+        return bool(self.history) and not math.isfinite(self.history[-1]["loss"])
 
     def start_average(self) -> None:
         """Average weights from now on, beginning with the present ones."""
