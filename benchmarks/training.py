@@ -22,7 +22,8 @@ from gauntlet.contracts import DEFENCES, Cost, Task
 from gauntlet.models import build_model, forward_flops, frozen, parameter_count, to_device
 from gauntlet.runtime.devices import computes_in_bfloat16
 from gauntlet.training.images import DeviceImages, TrainingImages, to_unit_range
-from gauntlet.training.loop import make_optimizer, train_epoch
+from gauntlet.training.loop import train_epoch
+from gauntlet.training.optimizers import make_optimizer
 from gauntlet.training.settings import TrainingSettings
 from gauntlet.training.state import TrainingState
 

@@ -231,6 +231,45 @@ class Defence(ABC):
     def cost(self, task: Task) -> Cost:
         """Return the passes per training image and epoch."""
 
+    def companions(self, task: Task) -> Mapping[str, Companion]:
+        """Return the networks that are trained beside the classifier, by name; most defences have none.
+
+        Fresh weights are drawn from torch's global generator.
+        """
+        return {}
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A network that a defence trains beside the classifier, such as a critic or a generator.
+
+    The defence takes its steps inside ``loss``, as many per batch as it needs. Weights, buffers and moments
+    outlive an interruption; the learning rate follows the schedule of the training.
+
+    Attributes:
+        network: in train mode.
+        optimizer: holds the network's parameters.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def step(self, loss: Tensor) -> None:
+        """Update the network by the gradient of a loss, and leave no gradient behind.
+
+        The classifier's parameters collect none, also where the loss depends on them.
+        """
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Set the learning rate to a part of the one that the optimizer was made with."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -242,6 +281,7 @@ class Progress:
         step: number of finished parameter updates.
         steps: number of updates in all.
         state: the defence's own, as its last ``Loss`` left it; empty before the first update.
+        companions: the networks that the defence trains beside the classifier, by name.
     """
 
     epoch: int
@@ -249,6 +289,7 @@ class Progress:
     step: int
     steps: int
     state: Mapping[str, Tensor] = field(default_factory=dict)
+    companions: Mapping[str, Companion] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ from gauntlet.attacks.libraries.foolbox import FoolboxAttack
 from gauntlet.attacks.libraries.pyautoattack import Apgd, AutoAttack, Fab
 from gauntlet.attacks.linear_regions.linear_region import LinearRegion
 from gauntlet.attacks.linear_regions.linear_region_path import LinearRegionPath
+from gauntlet.attacks.minimum_norm.carlini_wagner import CarliniWagner
+from gauntlet.attacks.minimum_norm.high_confidence import HighConfidence
 from gauntlet.attacks.minimum_norm.jsma import Jsma
+from gauntlet.attacks.minimum_norm.lbfgs import Lbfgs
 from gauntlet.attacks.minimum_norm.primal_dual import PDGD, PDPGD
 from gauntlet.attacks.minimum_norm.sparsefool import SparseFool
 from gauntlet.attacks.score_based.bandits import Bandits
@@ -37,13 +40,16 @@ __all__ = [
     "Apgd",
     "AutoAttack",
     "Bandits",
+    "CarliniWagner",
     "Daa",
     "Fab",
     "FoolboxAttack",
     "FrankWolfe",
     "FrankWolfeBlackBox",
+    "HighConfidence",
     "HopSkipJump",
     "Jsma",
+    "Lbfgs",
     "LinearRegion",
     "LinearRegionPath",
     "MiFgsm",

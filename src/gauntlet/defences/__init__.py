@@ -2,6 +2,7 @@
 
 from gauntlet.defences import (
     adversarial_training,
+    adversary_critic,
     consistency,
     convex_outer_bound,
     each_member,
@@ -22,6 +23,7 @@ from gauntlet.defences import (
 
 __all__ = [
     "adversarial_training",
+    "adversary_critic",
     "consistency",
     "convex_outer_bound",
     "each_member",

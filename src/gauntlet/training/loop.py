@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gauntlet.contracts import DEFENCES, Classifier, Defence, FitsImages, LearnsFromStreams, Progress
+from gauntlet.contracts import (
+    DEFENCES,
+    Classifier,
+    Companion,
+    Defence,
+    FitsImages,
+    LearnsFromStreams,
+    Progress,
+    Task,
+)
 from gauntlet.errors import GauntletError
 from gauntlet.models import LAST_WEIGHTS, MANIFEST, build_model, save_weights, to_device
 from gauntlet.runtime.devices import computes_in_bfloat16
@@ -22,7 +31,8 @@ from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.training.history import write_history
 from gauntlet.training.images import DeviceImages, TrainingImages, split_off
 from gauntlet.training.measuring import accuracy, observe
-from gauntlet.training.settings import Adam, Sgd, TrainingSettings
+from gauntlet.training.optimizers import make_optimizer
+from gauntlet.training.settings import TrainingSettings
 from gauntlet.training.state import TrainingState, discard_state
 
 if TYPE_CHECKING:
@@ -72,7 +82,11 @@ def train(
     test_images = DeviceImages.of(test_set, device)
     watched = _watched_images(settings, train_set, images.own, test_images, validation)
 
-    state = TrainingState(model, make_optimizer(settings.optimizer, model))
+    state = TrainingState(
+        model,
+        make_optimizer(settings.optimizer, model),
+        companions=make_companions(defence, specification, device),
+    )
     if settings.weight_averaging is not None:
         state.start_average()
     if not state.load(folder, specification, device):
@@ -172,11 +186,19 @@ def train_epoch(
     model.train()
     for number, batch in enumerate(batches):
         progress = Progress(
-            epoch, settings.epochs, epoch * steps + number, settings.epochs * steps, state.defence
+            epoch,
+            settings.epochs,
+            epoch * steps + number,
+            settings.epochs * steps,
+            state.defence,
+            state.companions,
         )
-        learning_rate = settings.optimizer.lr * settings.schedule.factor(progress)
+        factor = settings.schedule.factor(progress)
+        learning_rate = settings.optimizer.lr * factor
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
+        for companion in state.companions.values():
+            companion.scale_learning_rate(factor)
         bfloat16 = computes_in_bfloat16(settings.precision, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             loss = defence.loss(model, batch, progress)
@@ -205,25 +227,17 @@ def train_epoch(
     }
 
 
-def make_optimizer(settings: Sgd | Adam, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of a model's parameters; one fused kernel updates them all."""
-    parameters = model.parameters()
-    if isinstance(settings, Sgd):
-        return torch.optim.SGD(
-            parameters,
-            lr=settings.lr,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-    return torch.optim.Adam(
-        parameters,
-        lr=settings.lr,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+def make_companions(
+    defence: Defence, specification: Mapping[str, Any], device: torch.device
+) -> dict[str, Companion]:
+    """Return the networks that a defence trains beside the classifier, with fresh weights from the model's seed."""
+    task = Task(tuple(specification["input_shape"]), specification["classes"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("companions", specification["seed"]))
+        companions = dict(defence.companions(task))
+    for companion in companions.values():
+        to_device(companion.network, device).train()
+    return companions
 
 
 def _watched_images(

@@ -10,29 +10,8 @@ from gauntlet.attacks.base import Attack
 from gauntlet.contracts import AnyProcedure
 from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.setting_types import Number, PositiveInt, Radius, Share
+from gauntlet.training.optimizers import OptimizerSettings
 from gauntlet.training.schedules import Constant, Schedule, Strict
-
-LearningRate = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
-
-
-class Sgd(Strict):
-    """Stochastic gradient descent with momentum."""
-
-    name: Literal["sgd"]
-    lr: LearningRate
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-
-
-class Adam(Strict):
-    """Adam (Kingma & Ba 2015)."""
-
-    name: Literal["adam"]
-    lr: LearningRate
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Crop(Strict):
@@ -174,7 +153,7 @@ class TrainingSettings(Strict):
 
     epochs: PositiveInt
     batch_size: PositiveInt = 128
-    optimizer: Annotated[Sgd | Adam, Field(discriminator="name")]
+    optimizer: OptimizerSettings
     schedule: Schedule = Constant(name="constant")
     augmentation: tuple[Augmentation, ...] = ()
     samples: PositiveInt | None = None

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gauntlet.contracts import Companion
 from gauntlet.runtime.files import atomic_path, fingerprint
 from gauntlet.runtime.job import log
 
@@ -28,6 +29,7 @@ class TrainingState:
         optimizer: holds its parameters.
         average: a copy of the network whose weights are the moving average of its own, or None.
         defence: the defence's own state, scalars on the device by name.
+        companions: the networks that the defence trains beside the model, by name.
         history: one row per finished epoch.
         chosen_epoch: the best epoch so far, from 1, by what the training chooses by; None if it does not choose.
         chosen_weights: of that epoch, by name.
@@ -37,6 +39,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     average: nn.Module | None = None
     defence: dict[str, Tensor] = field(default_factory=dict)
+    companions: dict[str, Companion] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     chosen_epoch: int | None = None
     chosen_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -89,6 +92,13 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "defence": self.defence,
+            "companions": {
+                name: {
+                    "network": companion.network.state_dict(),
+                    "optimizer": companion.optimizer.state_dict(),
+                }
+                for name, companion in self.companions.items()
+            },
             "history": self.history,
             "chosen_epoch": self.chosen_epoch,
             "chosen_weights": self.chosen_weights,
@@ -110,6 +120,9 @@ class TrainingState:
         if self.average is not None:
             self.average.load_state_dict(stored["average"])
         self.defence = {name: value.to(device) for name, value in stored["defence"].items()}
+        for name, companion in self.companions.items():
+            companion.network.load_state_dict(stored["companions"][name]["network"])
+            companion.optimizer.load_state_dict(stored["companions"][name]["optimizer"])
         self.history = stored["history"]
         self.chosen_epoch, self.chosen_weights = stored["chosen_epoch"], stored["chosen_weights"]
         log(f"going on after epoch {len(self.history)}, from {file}")

@@ -47,6 +47,7 @@ MNIST, CIFAR, TINY, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 224, 2
     ("architecture", "shape", "classes", "parameters"),
     [
         ({"name": "torchvision_resnet50"}, IMAGENET, 1000, 25_557_032),
+        ({"name": "noisy_mlp"}, MNIST, 10, 2_395_210),
         ({"name": "torchvision_inception_v3"}, IMAGENET, 1000, 23_834_568),
         ({"name": "resnet", "depth": 50}, CIFAR, 10, 23_520_842),
         ({"name": "resnet", "depth": 18}, CIFAR, 10, 11_173_962),

@@ -65,6 +65,9 @@ CASES = [
         (settings, ThreatModel("minimum_norm", "white-box", "l2", None, "l2"))
         for settings in (
             {"name": "pdgd", "steps": 20},
+            {"name": "carlini_wagner", "steps": 20, "searches": 3, "initial_weight": 1.0},
+            {"name": "high_confidence", "steps": 20},
+            {"name": "lbfgs", "iterations": 10, "searches": 4},
             {"name": "linear_region", "starts": 1, "regions": 2, "solver_steps": 20},
         )
     ),

@@ -22,7 +22,8 @@ from gauntlet.runtime.files import read_json
 from gauntlet.runtime.seeding import generator_for
 from gauntlet.training import loop
 from gauntlet.training.images import DeviceImages
-from gauntlet.training.settings import Adam, Sgd, TrainingSettings
+from gauntlet.training.optimizers import Adam, Sgd, make_optimizer
+from gauntlet.training.settings import TrainingSettings
 
 
 def weights(folder):
@@ -199,7 +200,7 @@ def test_sgd_update_is_momentum_with_weight_decay():
     """Two updates of a weight 1 with gradient 2: v = g + wd w, then v = 0.5 v + g + wd w; w -= 0.1 v."""
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(model.weight)
-    optimizer = loop.make_optimizer(Sgd(name="sgd", lr=0.1, momentum=0.5, weight_decay=0.1), model)
+    optimizer = make_optimizer(Sgd(name="sgd", lr=0.1, momentum=0.5, weight_decay=0.1), model)
     for _ in range(2):
         model.weight.grad = torch.full((1, 1), 2.0)
         optimizer.step()
@@ -211,5 +212,5 @@ def test_adams_first_update_is_as_long_as_its_learning_rate():
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(model.weight)
     model.weight.grad = torch.full((1, 1), -7.0)
-    loop.make_optimizer(Adam(name="adam", lr=0.1), model).step()
+    make_optimizer(Adam(name="adam", lr=0.1), model).step()
     assert model.weight.item() == pytest.approx(1.1)

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from gauntlet.contracts import DEFENCES, Batch, Cost, Defence, Loss
 from gauntlet.models import build_model
 from gauntlet.training.images import DeviceImages, TrainingImages
-from gauntlet.training.loop import make_optimizer, train_epoch
+from gauntlet.training.loop import train_epoch
+from gauntlet.training.optimizers import make_optimizer
 from gauntlet.training.settings import TrainingSettings
 from gauntlet.training.state import TrainingState
 

@@ -35,7 +35,7 @@ def deepfool(
         logits = model(tried)
         passes[rows] += 1
         fooled = logits.detach().argmax(1) != labels[rows]
-        gradients = _class_gradients(logits, tried)
+        gradients = class_gradients(logits, tried)
         own = labels[rows, None]
         own_gradient = gradients.gather(1, own.view(-1, 1, 1, 1, 1).expand(-1, 1, *images.shape[1:]))
         slopes = gradients - own_gradient
@@ -57,7 +57,7 @@ def deepfool(
     return (images + total).clamp(0, 1), normal, passes
 
 
-def _class_gradients(logits: Tensor, images: Tensor) -> Tensor:
+def class_gradients(logits: Tensor, images: Tensor) -> Tensor:
     """Return the gradient of every logit in the image, ``[B, K, C, H, W]``."""
     return torch.stack(
         [
