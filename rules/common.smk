@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from gauntlet.configuration import load_catalogue, paths
 from gauntlet.errors import GauntletError
+from gauntlet.planning.stopping import stop_promptly
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import compact_json, source_fingerprint
 
@@ -56,6 +57,9 @@ def specification(question, *wildcard_names):
         wildcards.scale, question, *(wildcards[name] for name in wildcard_names)
     )
 
+
+if workflow.is_main_process:
+    stop_promptly()
 
 config.update(jobs_at(None).catalogue.settings.model_dump())
 

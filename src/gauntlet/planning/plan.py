@@ -27,6 +27,7 @@ class Plan:
         blocked: artefacts and claims that cannot be made, by work and missing resource.
         complete: arithmetic of everything not done, if every data set and checkpoint could be had.
         overlong: hours that jobs ask a cluster for, where that is more than the longest run time of the settings.
+        runs: how often a job reaches that run time, by its estimate, and goes on in another; only where it does.
     """
 
     trainings: dict[str, Arithmetic] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Plan:
     blocked: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     complete: dict[str, Arithmetic] = field(default_factory=dict)
     overlong: dict[str, float] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """Write the plan for a reader."""
@@ -62,6 +64,13 @@ class Plan:
             yield ""
             yield "Asked of a cluster for longer than hours_per_job, as nothing would be saved in that time:"
             yield from (f"  {name}: {_duration(hours)}" for name, hours in self.overlong.items())
+        if self.runs:
+            most = max(self.runs, key=lambda name: self.runs[name])
+            yield ""
+            yield (
+                f"On a cluster {len(self.runs)} jobs reach their time limit and go on in another try, {most} "
+                f"{self.runs[most]} times: --retries {self.runs[most]} at least."
+            )
         if self.in_place:
             yield ""
             yield "Trained in place of published weights:"
@@ -85,6 +94,8 @@ def make_plan(catalogue: Catalogue, available: Available) -> Plan:
     def note_time(job: str, resources: Resources) -> None:
         if resources.minutes > 60 * catalogue.settings.hours_per_job:
             plan.overlong[job] = resources.minutes / 60
+        if resources.runs > 1:
+            plan.runs[job] = resources.runs - 1
 
     for dataset, split in available.needed_splits():
         if available.splits[dataset, split] is None:

@@ -27,10 +27,12 @@ class Resources:
     Attributes:
         gpus: none or one.
         minutes: run time to ask for.
+        runs: jobs one after another that it takes by the estimate, where one ends at its limit and the next goes on.
     """
 
     gpus: int
     minutes: int
+    runs: int = 1
 
 
 def model_resources(catalogue: Catalogue, name: str, *, imported: bool) -> Resources:
@@ -40,7 +42,7 @@ def model_resources(catalogue: Catalogue, name: str, *, imported: bool) -> Resou
     training = catalogue.models[name].training
     assert training is not None
     hours = _hours(catalogue, training_work(catalogue, name))
-    return Resources(_gpus(catalogue), _minutes(catalogue, hours, EPOCHS_PER_RUN * hours / training.epochs))
+    return _resources(catalogue, hours, EPOCHS_PER_RUN * hours / training.epochs)
 
 
 def evaluation_resources(catalogue: Catalogue, work: str, name: str) -> Resources:
@@ -49,7 +51,7 @@ def evaluation_resources(catalogue: Catalogue, work: str, name: str) -> Resource
     share = math.ceil(chunks / shards(catalogue, work, name)) / chunks
     hours = share * _hours(catalogue, evaluation_work(catalogue, work, name))
     longest = _hours(catalogue, chunk_work(catalogue, work, name))
-    return Resources(_gpus(catalogue), _minutes(catalogue, hours, CHUNKS_PER_RUN * longest))
+    return _resources(catalogue, hours, CHUNKS_PER_RUN * longest)
 
 
 def shards(catalogue: Catalogue, work: str, name: str) -> int:
@@ -80,7 +82,8 @@ def _hours(catalogue: Catalogue, arithmetic: Arithmetic) -> float:
     return arithmetic.gpu_hours if _gpus(catalogue) else arithmetic.cpu_hours
 
 
-def _minutes(catalogue: Catalogue, hours: float, least_hours: float) -> int:
-    """Return the minutes to ask for: as long as the user allows, unless nothing would be finished in that time."""
-    asked = min(SAFETY * hours, catalogue.settings.hours_per_job)
-    return max(LEAST_MINUTES, math.ceil(60 * max(asked, least_hours)))
+def _resources(catalogue: Catalogue, hours: float, least_hours: float) -> Resources:
+    """Return what to ask for: as long as the user allows, unless nothing would be finished in that time."""
+    asked = max(min(SAFETY * hours, catalogue.settings.hours_per_job), least_hours)
+    minutes = max(LEAST_MINUTES, math.ceil(60 * asked))
+    return Resources(_gpus(catalogue), minutes, max(1, math.ceil(60 * hours / minutes)))

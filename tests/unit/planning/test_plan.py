@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from gauntlet.cli import main
@@ -257,6 +259,23 @@ def test_jobs_that_need_more_than_the_longest_run_time_are_named(load_toy, answe
     assert set(plan.overlong) == {"toy/attacks-4", "toy/attacks-8"}
     assert min(plan.overlong.values()) > 24
     assert any("longer than hours_per_job" in line for line in plan.lines())
+
+
+def test_the_plan_tells_how_often_the_longest_job_goes_on_after_its_time_limit(load_toy, answers):
+    answers(True)
+    catalogue = load_toy(scale="full")
+    assert make_plan(catalogue, find_available(catalogue)).runs == {}
+
+    def lengthen(work):
+        entry = work["models"]["toy-{eps}"]
+        entry["training"]["epochs"] = 30_000
+
+    catalogue = load_toy(lengthen, scale="full")
+    days = training_work(catalogue, "toy-8").gpu_hours / 24
+    assert days > 2
+    plan = make_plan(catalogue, find_available(catalogue))
+    assert plan.runs["toy-8"] == math.ceil(days) - 1
+    assert any(f"--retries {plan.runs['toy-8']}" in line for line in plan.lines())
 
 
 def test_only_an_import_whose_weights_have_an_address_and_are_not_here_waits_for_a_download(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from gauntlet.configuration import load_catalogue
 from gauntlet.planning.cost import chunk_work, evaluation_work, training_work
 from gauntlet.planning.resources import evaluation_resources, model_resources, shards
 from gauntlet.planning.workflow import Workflow
 
+ROOT = Path(__file__).parents[3]
 DAY = 24 * 60
 
 
@@ -112,3 +117,21 @@ def test_without_gpus_run_times_are_those_of_cpus(load_costly):
     hours = evaluation_work(on_cpus, "toy", "attacks-4").cpu_hours
     assert 0.1 < hours < 24 / 5
     assert evaluation_resources(on_cpus, "toy", "attacks-4").minutes == pytest.approx(300 * hours, abs=1)
+
+
+@pytest.mark.parametrize("scale", ["small", "full"])
+def test_no_job_of_the_works_asks_for_more_than_a_day_and_the_profile_has_the_tries_of_the_longest(scale):
+    catalogue = load_catalogue(ROOT / "config", {"scale": scale})
+    asked = {
+        name: model_resources(catalogue, name, imported=False)
+        for name in set(catalogue.origins.values())
+        if catalogue.models[name].training is not None
+    } | {
+        f"{work.name}/{name}": evaluation_resources(catalogue, work.name, name)
+        for work in catalogue.works.values()
+        for name in work.content.evaluations
+    }
+    assert {name: resources.minutes for name, resources in asked.items() if resources.minutes > DAY} == {}
+    profile = (ROOT / "profiles/slurm/config.v8+.yaml").read_text()
+    retries = yaml.safe_load(profile)["retries"]
+    assert max(resources.runs for resources in asked.values()) <= retries + 1

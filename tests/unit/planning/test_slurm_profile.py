@@ -56,7 +56,7 @@ def test_no_setting_of_the_slurm_profile_is_overridden_by_the_default_one(slurm_
     assert settings.jobs == 64
     assert settings.local_cores == 2
     assert settings.latency_wait == 60
-    assert settings.retries == 3
+    assert settings.retries == 24
     assert settings.slurm_status_command == "squeue"
     # What only the default profile has counts as well.
     assert settings.rerun_incomplete
