@@ -10,13 +10,13 @@ from gauntlet.planning.stopping import stop_promptly
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import compact_json, source_fingerprint
 
-# A working directory may bring its own configuration; otherwise the one beside the Snakefile counts.
+# Not workflow.basedir: where another workflow uses this one as a module, that is the other's folder.
+HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+# A working directory may bring its own configuration; otherwise that of this workflow counts.
 CONFIG_FOLDER = (
-    Path("config")
-    if Path("config/config.yaml").is_file()
-    else Path(workflow.basedir) / "config"
+    Path("config") if Path("config/works").is_dir() else HOME / "config"
 )
-NOTEBOOKS = Path(workflow.basedir) / "reports" / "notebooks"
+NOTEBOOKS = HOME / "reports" / "notebooks"
 OVERRIDES = dict(config)
 
 
