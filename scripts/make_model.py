@@ -17,13 +17,17 @@ with job(snakemake):
     else:
         from gauntlet.datasets import open_split
         from gauntlet.runtime.devices import keep_freed_memory, leased_device, use_reproducible_arithmetic
+        from gauntlet.runtime.memory import advised_if_out_of_memory
         from gauntlet.training.loop import train
 
         use_reproducible_arithmetic(snakemake.threads)
         keep_freed_memory()
-        with leased_device(
-            snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]
-        ) as device:
+        with (
+            leased_device(
+                snakemake.config["device"], jobs_per_gpu=snakemake.config["jobs_per_gpu"]
+            ) as device,
+            advised_if_out_of_memory("the training's batch_size, which changes the result"),
+        ):
             train(
                 specification,
                 open_split(Path(snakemake.input.train[0]).parent),

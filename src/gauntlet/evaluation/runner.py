@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from gauntlet.contracts import PROCEDURES, Batch, LabelledImages
+from gauntlet.contracts import PROCEDURES, Batch, LabelledImages, Outcome
 from gauntlet.datasets import ImageSet
 from gauntlet.evaluation.chunks import ChunkStore, identity_of, seconds_of
 from gauntlet.evaluation.selection import Selection, select
 from gauntlet.runtime.files import atomic_path
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
+from gauntlet.runtime.memory import in_passes_that_fit
 from gauntlet.runtime.seeding import generator_for, seed_for
 from gauntlet.runtime.tables import unify, with_manifest
 
@@ -75,10 +77,19 @@ def run_shard(
     done = len(chunks) * len(procedures) - len(pending)
     if done:
         log(f"{done} of {done + len(pending)} chunks were finished before")
-    for (name, number), line in zip(pending, _progress(len(pending)), strict=False):
+
+    def run(name: str, number: int) -> Outcome:
         batch = _batch(store, selection, images, name, number, device, references)
+        return procedures[name].run(model, batch)
+
+    for (name, number), line in zip(pending, _progress(len(pending)), strict=False):
         started = time.perf_counter()
-        outcome = procedures[name].run(model, batch)
+        outcome = in_passes_that_fit(
+            model,
+            specification["chunk"],
+            functools.partial(run, name, number),
+            setting=f"the evaluation's chunk, or what {name} computes at once",
+        )
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         store.write(name, number, selection, images, outcome, time.perf_counter() - started)
