@@ -5,6 +5,10 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+# For --sdm apptainer; without it, the environment in which Snakemake itself runs. envs/gauntlet.def builds it.
+container: "gauntlet.sif"
+
+
 include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/models.smk"

@@ -13,9 +13,7 @@ from gauntlet.runtime.files import compact_json, source_fingerprint
 # Not workflow.basedir: where another workflow uses this one as a module, that is the other's folder.
 HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 # A working directory may bring its own configuration; otherwise that of this workflow counts.
-CONFIG_FOLDER = (
-    Path("config") if Path("config/works").is_dir() else HOME / "config"
-)
+CONFIG_FOLDER = Path("config") if Path("config/works").is_dir() else HOME / "config"
 NOTEBOOKS = HOME / "reports" / "notebooks"
 OVERRIDES = dict(config)
 

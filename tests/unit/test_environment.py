@@ -36,19 +36,36 @@ def test_the_installed_environment_is_the_locked_one():
         assert metadata.version(name) == LOCKED[name]
 
 
-def test_conda_and_container_install_from_the_lock():
+def test_conda_and_containers_install_from_the_lock():
     conda = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
     pip = next(entry["pip"] for entry in conda["dependencies"] if isinstance(entry, dict))
     assert pip == ["--require-hashes", "-r ../requirements.lock"]
-    container = (ROOT / "envs/Containerfile").read_text()
-    makefile = (ROOT / "Makefile").read_text()
-    assert "make .venv/ready" in container
-    assert "--require-hashes -r requirements.lock" in makefile
+    for recipe in ("envs/Containerfile", "envs/gauntlet.def"):
+        assert "make .venv/ready" in (ROOT / recipe).read_text()
+    assert "--require-hashes -r requirements.lock" in (ROOT / "Makefile").read_text()
 
 
-def test_conda_container_and_project_agree_on_python():
-    minimum = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(
-        ">="
-    )
+def test_conda_containers_and_project_agree_on_python():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    minimum = project["requires-python"].removeprefix(">=")
     assert f"python={minimum}" in (ROOT / "envs/environment.yaml").read_text()
-    assert f"python:{minimum}" in (ROOT / "envs/Containerfile").read_text()
+    for recipe in ("envs/Containerfile", "envs/gauntlet.def"):
+        base = re.search(r"^from:? (\S+)", (ROOT / recipe).read_text(), re.MULTILINE | re.IGNORECASE)[1]
+        assert base == f"docker.io/library/python:{minimum}-slim"
+
+
+def test_every_rule_runs_in_the_image_that_the_recipe_builds():
+    recipe = (ROOT / "envs/gauntlet.def").read_text()
+    image = re.search(r"apptainer build (\S+) envs/gauntlet.def", recipe)[1]
+    assert f'container: "{image}"' in (ROOT / "Snakefile").read_text()
+    rules = "".join(file.read_text() for file in ROOT.glob("rules/*.smk"))
+    assert "container" not in rules, "an image of a rule's own"
+
+
+def test_what_the_image_installs_from_is_copied_into_it():
+    recipe = (ROOT / "envs/gauntlet.def").read_text()
+    copied = re.findall(r"^    (\S+) /gauntlet/\1$", recipe, re.MULTILINE)
+    needed = re.search(r"^\$\(ENV\)/ready: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {*needed, "Makefile", "src", "config", project["readme"], *project["license-files"]} <= set(copied)
+    assert all((ROOT / path).exists() for path in copied)
