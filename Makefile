@@ -10,7 +10,7 @@ SNAKEMAKE := $(RUN)/snakemake --cores $(CORES)
 # Jobs are many and short: without compiled files each would compile every library that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo small full test lint format bench plan report clean
+.PHONY: demo small full test test-slurm lint format bench plan report clean
 
 demo: $(ENV)/ready                ## every table and figure on embedded digits, in minutes
 	$(SNAKEMAKE) --config scale=demo
@@ -24,6 +24,9 @@ full: $(ENV)/ready                ## the reproduction at the published size
 
 test: $(ENV)/ready                ## unit and workflow tests
 	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+test-slurm: $(ENV)/ready          ## submit a demo work to a Slurm of its own; skipped where Slurm is not installed
+	$(RUN)/python -m pytest tests/slurm
 
 lint: $(ENV)/ready                ## what CI checks besides the tests
 	$(RUN)/ruff check .
