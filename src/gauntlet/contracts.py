@@ -336,6 +336,20 @@ class FitsImages(Protocol):
 
 
 @runtime_checkable
+class DeclaresAttackSpace(Protocol):
+    """A network that is attacked, and whose gradients are penalized, behind its first layers.
+
+    Attributes:
+        network: what reads the points of that space.
+    """
+
+    network: nn.Module
+
+    def to_attack_space(self, images: Tensor) -> Tensor:
+        """Return what the first layers make of images ``[N, C, H, W]`` in [0, 1]; in train mode augmented."""
+
+
+@runtime_checkable
 class LearnsFromStreams(Protocol):
     """A defence that trains parts of a network on images of their own."""
 

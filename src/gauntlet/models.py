@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from gauntlet.contracts import ARCHITECTURES, Classifier
+from gauntlet.contracts import ARCHITECTURES, Classifier, DeclaresAttackSpace
 from gauntlet.errors import DataError
 from gauntlet.runtime.files import atomic_path, read_json
 from gauntlet.runtime.seeding import seed_for
@@ -66,6 +66,17 @@ def build_model(specification: Mapping[str, Any]) -> Classifier:
 def bare_network(model: Classifier) -> nn.Module:
     """Return the network without its input normalization."""
     return model.network if isinstance(model, Normalized) else model
+
+
+def attack_space(model: Classifier, images: Tensor) -> tuple[nn.Module, Tensor]:
+    """Return the network that attacks and penalties act on, and its input for these images.
+
+    That is the model and the images themselves, unless the model declares another space.
+    """
+    if isinstance(model, DeclaresAttackSpace):
+        with torch.no_grad():
+            return model.network, model.to_attack_space(images)
+    return model, images
 
 
 def weights_file(folder: str | Path, *, last: bool = False) -> Path:

@@ -9,6 +9,7 @@ from gauntlet.architectures import (
     cnn,
     densenet,
     ensemble,
+    nin,
     noisy_mlp,
     pca_prefix,
     preact_resnet,
@@ -16,6 +17,7 @@ from gauntlet.architectures import (
     rippled,
     torchvision_inception,
     torchvision_resnet,
+    whitened,
 )
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "cnn",
     "densenet",
     "ensemble",
+    "nin",
     "noisy_mlp",
     "pca_prefix",
     "preact_resnet",
@@ -30,4 +33,5 @@ __all__ = [
     "rippled",
     "torchvision_inception",
     "torchvision_resnet",
+    "whitened",
 ]

@@ -80,9 +80,10 @@ class Cnn(Architecture):
 
     Settings:
         layers: the hidden layers in order, each a mapping with ``layer: conv | max_pool | linear | dropout``.
-        initialization: of the hidden layers. ``default`` is torch's, with a variance of 1 / (3 inputs), under
-            which activations shrink from layer to layer: a deep stack without batch norm says the same of all
-            images and stays at chance. ``he`` keeps their size: N(0, 2 / inputs), offsets 0 (He et al. 2015).
+        initialization: ``default`` is torch's, with a variance of 1 / (3 inputs), under which activations shrink
+            from layer to layer: a deep stack without batch norm says the same of all images and stays at chance.
+            ``he`` keeps their size: hidden layers N(0, 2 / inputs), offsets 0 (He et al. 2015). ``glorot``: all
+            layers uniform with a variance of 2 / (inputs + outputs), offsets 0 (Glorot and Bengio 2010).
 
     Source: the small networks of chen2021 (chapters 2 to 4), matyasko2020 (chapters 3 to 5) and croce2019
     (Tables 2 to 6).
@@ -92,7 +93,8 @@ class Cnn(Architecture):
     layers: tuple[Layer, ...]
     # Left out of the specification where it is torch's: it changes nothing about such a network.
     initialization: Annotated[
-        Literal["default", "he"], Field(exclude_if=lambda initialization: initialization == "default")
+        Literal["default", "he", "glorot"],
+        Field(exclude_if=lambda initialization: initialization == "default"),
     ] = "default"
 
     def build(self, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -145,7 +147,14 @@ class Cnn(Architecture):
                     nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
                     if module.bias is not None:
                         nn.init.zeros_(module.bias)
-        return nn.Sequential(*modules, nn.Linear(features, classes))
+        network = nn.Sequential(*modules, nn.Linear(features, classes))
+        if self.initialization == "glorot":
+            for module in network:
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    nn.init.xavier_uniform_(module.weight)
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
+        return network
 
 
 def _convolution(

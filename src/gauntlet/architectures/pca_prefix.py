@@ -11,37 +11,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gauntlet.architectures.principal_components import principal_components
 from gauntlet.contracts import ARCHITECTURES, AnyArchitecture, Architecture
 from gauntlet.errors import ConfigurationError, GauntletError
 from gauntlet.models import Normalized
 from gauntlet.runtime.job import log
 from gauntlet.setting_types import Number, Radius
-
-IMAGES_AT_ONCE = 2048
-"""Images per matrix product of the covariance; in float64 they take 50 MB at 32x32x3."""
-
-
-def principal_components(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean, variances and directions of images, by the eigen-decomposition of their covariance.
-
-    Args:
-        images: uint8 ``[N, C, H, W]``, N at least 2; read as numbers in [0, 1].
-
-    Returns:
-        In float64: mean ``[D]``; variances ``[D]``, the sample covariance's eigenvalues, largest first;
-        directions ``[D, D]``, one orthonormal eigenvector per column in the same order.
-    """
-    rows = images.flatten(1)
-    mean = torch.zeros(rows.shape[1], dtype=torch.float64, device=images.device)
-    for part in rows.split(IMAGES_AT_ONCE):
-        mean += part.double().sum(0)
-    mean /= 255.0 * len(rows)
-    covariance = mean.new_zeros(len(mean), len(mean))
-    for part in rows.split(IMAGES_AT_ONCE):
-        centred = part.double().div_(255).sub_(mean)
-        covariance.addmm_(centred.T, centred)
-    variances, directions = torch.linalg.eigh(covariance / (len(rows) - 1))
-    return mean, variances.flip(0).clamp_(min=0), directions.flip(1)
 
 
 class PrincipalProjection(nn.Module):

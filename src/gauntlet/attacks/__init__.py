@@ -1,5 +1,6 @@
 """Attacks: procedures that look for adversarial examples. Importing the package registers them."""
 
+from gauntlet.attacks.attack_space import InAttackSpace
 from gauntlet.attacks.decision_based.hop_skip_jump import HopSkipJump
 from gauntlet.attacks.decision_based.opt import OPT
 from gauntlet.attacks.decision_based.rays import RayS
@@ -16,6 +17,7 @@ from gauntlet.attacks.libraries.pyautoattack import Apgd, AutoAttack, Fab
 from gauntlet.attacks.linear_regions.linear_region import LinearRegion
 from gauntlet.attacks.linear_regions.linear_region_path import LinearRegionPath
 from gauntlet.attacks.minimum_norm.carlini_wagner import CarliniWagner
+from gauntlet.attacks.minimum_norm.deepfool import DeepFool
 from gauntlet.attacks.minimum_norm.high_confidence import HighConfidence
 from gauntlet.attacks.minimum_norm.jsma import Jsma
 from gauntlet.attacks.minimum_norm.lbfgs import Lbfgs
@@ -42,12 +44,14 @@ __all__ = [
     "Bandits",
     "CarliniWagner",
     "Daa",
+    "DeepFool",
     "Fab",
     "FoolboxAttack",
     "FrankWolfe",
     "FrankWolfeBlackBox",
     "HighConfidence",
     "HopSkipJump",
+    "InAttackSpace",
     "Jsma",
     "Lbfgs",
     "LinearRegion",

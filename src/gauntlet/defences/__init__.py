@@ -13,11 +13,13 @@ from gauntlet.defences import (
     grad_align,
     loss_increment,
     macer,
+    margin,
     mmr_at,
     natural,
     smooth_adv,
     stability,
     trades,
+    virtual_adversarial_training,
     width_adjusted,
 )
 
@@ -34,10 +36,12 @@ __all__ = [
     "grad_align",
     "loss_increment",
     "macer",
+    "margin",
     "mmr_at",
     "natural",
     "smooth_adv",
     "stability",
     "trades",
+    "virtual_adversarial_training",
     "width_adjusted",
 ]

@@ -52,6 +52,8 @@ MNIST, CIFAR, TINY, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 224, 2
         ({"name": "resnet", "depth": 50}, CIFAR, 10, 23_520_842),
         ({"name": "resnet", "depth": 18}, CIFAR, 10, 11_173_962),
         ({"name": "preact_resnet"}, CIFAR, 10, 11_172_170),
+        ({"name": "nin"}, CIFAR, 10, 966_986),
+        ({"name": "whitened", "network": {"name": "nin"}}, CIFAR, 10, 966_986),
         ({"name": "resnet_cifar", "depth": 110}, CIFAR, 10, 1_730_714),
         ({"name": "wide_resnet", "depth": 34, "width": 10}, CIFAR, 10, 46_160_474),
         ({"name": "wide_resnet", "depth": 34, "width": 5}, CIFAR, 100, 11_582_964),

@@ -11,7 +11,8 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from gauntlet.architectures.pca_prefix import PcaPrefix, PrincipalProjection, principal_components
+from gauntlet.architectures.pca_prefix import PcaPrefix, PrincipalProjection
+from gauntlet.architectures.principal_components import principal_components
 from gauntlet.contracts import ARCHITECTURES, Architecture, FitsImages
 from gauntlet.errors import ConfigurationError, GauntletError
 from gauntlet.models import forward_flops
@@ -54,7 +55,7 @@ def test_mean_spectrum_and_directions_equal_scikit_learns(images):
 
 def test_the_spectrum_does_not_depend_on_how_the_images_are_cut(images, monkeypatch):
     whole = principal_components(images)
-    monkeypatch.setattr("gauntlet.architectures.pca_prefix.IMAGES_AT_ONCE", 37)
+    monkeypatch.setattr("gauntlet.architectures.principal_components.IMAGES_AT_ONCE", 37)
     for found, expected in zip(principal_components(images)[:2], whole[:2], strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 

@@ -65,6 +65,7 @@ CASES = [
         (settings, ThreatModel("minimum_norm", "white-box", "l2", None, "l2"))
         for settings in (
             {"name": "pdgd", "steps": 20},
+            {"name": "deepfool", "steps": 5, "clip": 0.5},
             {"name": "carlini_wagner", "steps": 20, "searches": 3, "initial_weight": 1.0},
             {"name": "high_confidence", "steps": 20},
             {"name": "lbfgs", "iterations": 10, "searches": 4},
@@ -186,7 +187,7 @@ def test_certificates_and_measures_have_no_threat_model():
     assert PROCEDURES.parse({"name": "clean"}).threat_model is None
 
 
-UNTARGETED = ("fab", "apgd", "auto_attack", "sparsefool", "linear_region")
+UNTARGETED = ("fab", "apgd", "auto_attack", "deepfool", "sparsefool", "linear_region")
 
 
 @each(QUICK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gauntlet.architectures.pca_prefix import principal_components
+from gauntlet.architectures.principal_components import principal_components
 from gauntlet.datasets.principal_directions import IMAGES_AT_ONCE, principal_variances
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from gauntlet.attacks.base import FixedBudgetAttack, Perturbed
 from gauntlet.attacks.criterion import TargetRule, aimed
-from gauntlet.attacks.geometry.norms import project_onto_ball_and_box, uniform_in_ball, unit_gradient
+from gauntlet.attacks.geometry.norms import (
+    project_onto_ball,
+    project_onto_ball_and_box,
+    uniform_in_ball,
+    unit_gradient,
+)
 from gauntlet.attacks.objectives import LossName, loss_gradient
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Task
 from gauntlet.setting_types import Norm, PositiveInt, Radius
@@ -28,6 +34,7 @@ def projected_ascent(
     eps: float,
     step_size: float,
     steps: int,
+    box: bool = True,
 ) -> Tensor:
     """Step along the unit gradient, each time back onto the ball and the box; return the last iterate.
 
@@ -39,12 +46,19 @@ def projected_ascent(
         eps: radius.
         step_size: length of a step; a negative one descends.
         steps: number of steps.
+        box: whether iterates stay in the image box.
     """
     images = start
     for _ in range(steps):
         images = torch.add(images, unit_gradient(gradient(images), norm), alpha=step_size)
-        images = project_onto_ball_and_box(images, clean, norm, eps)
+        images = _project(images, clean, norm, eps, box)
     return images
+
+
+def _project(images: Tensor, clean: Tensor, norm: Norm, eps: float, box: bool) -> Tensor:
+    if box:
+        return project_onto_ball_and_box(images, clean, norm, eps)
+    return clean + project_onto_ball(images - clean, norm, eps)
 
 
 @PROCEDURES.register
@@ -64,6 +78,7 @@ class Pgd(FixedBudgetAttack):
         target: samples descends the loss of the sample's target, or climbs that of the true class where there
             is none; none always climbs; least_likely descends that of the least likely class.
         loss: how the loss is computed.
+        box: whether iterates stay in the image box. Without it matyasko2020 attacks (eq. 3.21).
 
     Source: maerz2023, Algorithm 1 and Table 2.1. The projection for l1 and l2 goes to the ball first and to
     the box second, where the document asks for their intersection without saying how.
@@ -77,6 +92,8 @@ class Pgd(FixedBudgetAttack):
     start_scale: Radius | None = None
     target: TargetRule = "samples"
     loss: LossName = "cross_entropy"
+    # Left out of the specification where it is the rule: it changes nothing about such an attack.
+    box: Annotated[bool, Field(exclude_if=lambda box: box)] = True
 
     @property
     def ball(self) -> Norm:
@@ -103,6 +120,7 @@ class Pgd(FixedBudgetAttack):
             eps=self.eps,
             step_size=-step if criterion.targeted else step,
             steps=self.steps,
+            box=self.box,
         )
         iterations = torch.full_like(batch.labels, self.steps)
         queries = iterations + (self.target == "least_likely")
@@ -122,4 +140,4 @@ class Pgd(FixedBudgetAttack):
             if self.random_start == "gaussian_sign":
                 displacement = displacement.sign()
             displacement = displacement * (self.start_scale or self.eps / 2)
-        return project_onto_ball_and_box(clean + displacement, clean, self.norm, self.eps)
+        return _project(clean + displacement, clean, self.norm, self.eps, self.box)
