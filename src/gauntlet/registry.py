@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gauntlet.errors import ConfigurationError, did_you_mean
+from gauntlet.setting_types import misread_boolean
 
 T = TypeVar("T")
 
@@ -91,7 +92,15 @@ class Registry(Generic[T]):
 
     def normalize(self, specification: Any) -> dict[str, Any]:
         """Validate a specification and write it out with every default."""
-        return self.dump(self.parse(specification))
+        read = self.dump(self.parse(specification))
+        if found := misread_boolean(specification, read):
+            raise ConfigurationError(
+                f"unusable setting of {self.kind} {read['name']}",
+                key=found,
+                found="true or false",
+                valid="a number",
+            )
+        return read
 
     def schemas(self) -> dict[str, dict[str, Any]]:
         """Return each component's JSON schema, by name."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import reduce
 from operator import truediv
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 Norm = Literal["linf", "l2", "l1"]
 """A norm in which a perturbation is measured or bounded."""
@@ -28,13 +30,59 @@ def parse_number(value: Any) -> Any:
     return value
 
 
+def misread_boolean(written: Any, read: Any, key: str = "") -> str | None:
+    """Return the key of a value that was written as true or false and read as a number; None if there is none.
+
+    Pydantic takes true for 1, as Python does.
+
+    Args:
+        written: a value as YAML has it.
+        read: what became of it: a model, a mapping or a sequence, of which more may have been left out or added.
+        key: path of the value.
+    """
+    if isinstance(written, bool):
+        return None if isinstance(read, (bool, str)) or read is None else key
+    if isinstance(written, Mapping):
+        for name, entry in written.items():
+            inner = read.get(name) if isinstance(read, Mapping) else getattr(read, str(name), None)
+            if found := misread_boolean(entry, inner, f"{key}.{name}".lstrip(".")):
+                return found
+    elif isinstance(written, list) and isinstance(read, (list, tuple)):
+        for place, (entry, inner) in enumerate(zip(written, read, strict=False)):
+            if found := misread_boolean(entry, inner, f"{key}.{place}".lstrip(".")):
+                return found
+    return None
+
+
 Number = Annotated[float, BeforeValidator(parse_number)]
 """A float that may be written as a fraction."""
 
 Radius = Annotated[float, BeforeValidator(parse_number), Field(gt=0, allow_inf_nan=False)]
 """A positive radius in pixel scale ([0, 1])."""
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+MOST = 2**53
+"""Largest whole number of a setting: beyond it not every whole number is a float."""
+
+PositiveInt = Annotated[int, Field(gt=0, le=MOST)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=MOST)]
 Share = Annotated[float, BeforeValidator(parse_number), Field(ge=0, le=1)]
 """A number in [0, 1]."""
+
+
+def _without_parents(path: str) -> str:
+    if ".." in PurePosixPath(path).parts or "\0" in path:
+        raise ValueError("a path that does not lead out of its folder (no ..)")
+    return path
+
+
+def _below(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or not PurePosixPath(path).name:
+        raise ValueError("a path below its folder")
+    return _without_parents(path)
+
+
+PathBelow = Annotated[str, AfterValidator(_below)]
+"""A path below the folder that it is looked up in."""
+
+DataPath = Annotated[str, AfterValidator(_without_parents)]
+"""A path below the user's folder of data, or an absolute one."""

@@ -18,6 +18,9 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 ROWS = "rows"
 """The key of a ``foreach`` whose entries are mappings, each binding several variables."""
 
+NONE = "none"
+"""In place of the list of a ``foreach``: there are no entries at this scale. An emptied list is an error."""
+
 _MOST_COLUMNS = 2
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
@@ -149,8 +152,17 @@ def _bindings(foreach: Any, key: str) -> Iterator[dict[str, Any]]:
     axes: list[list[dict[str, Any]]] = []
     for variables, values in foreach.items():
         path = f"{key}.{variables}"
+        if values == NONE:
+            return
         if not isinstance(values, list):
             raise ConfigurationError("must be a list", key=path, found=repr(values))
+        if not values:
+            raise ConfigurationError(
+                "an empty list makes no entry at all",
+                key=path,
+                found="[]",
+                valid=f"one value at least; or {NONE}, where no entry is meant",
+            )
         axes.append(_rows(values, path) if variables == ROWS else _columns(str(variables), values, path))
     for combination in itertools.product(*axes):
         yield {name: value for row in combination for name, value in row.items()}

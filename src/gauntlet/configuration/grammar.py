@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gauntlet.contracts import ARCHITECTURES, DEFENCES, PROCEDURES
-from gauntlet.setting_types import NonNegativeInt, PositiveInt
+from gauntlet.setting_types import NonNegativeInt, PathBelow, PositiveInt
 from gauntlet.training.checkpoints import CheckpointSettings
 from gauntlet.training.settings import TrainingSettings
 
@@ -90,11 +90,23 @@ class ModelEntry(Strict):
         return self
 
 
+def _number_or_all(value: Any) -> Any:
+    if value is None:
+        raise ValueError("a number, or all; an emptied count would mean all images without a word")
+    return None if value == "all" else value
+
+
+Count = Annotated[
+    PositiveInt | None, BeforeValidator(_number_or_all, json_schema_input_type=PositiveInt | Literal["all"])
+]
+"""Number of images; None stands for all of them."""
+
+
 class SamplesEntry(Strict):
     """Images of a split that an evaluation works on."""
 
     split: str = "test"
-    count: PositiveInt | None = Field(None, description="number of images; all of them if empty")
+    count: Count = Field(None, description="number of images, or all, as it is if left out")
     order: Literal["first", "random", "every"] = Field(
         "first", description="file order, a seeded permutation, or evenly spaced through the split"
     )
@@ -136,7 +148,7 @@ class Evidence(Strict):
     evaluations: list[str] = []
     models: list[str] = []
     datasets: list[str] = Field([], description="prepared splits, as <dataset>/<split>")
-    published: list[str] = []
+    published: list[PathBelow] = []
     settings: dict[str, Any] = {}
 
 

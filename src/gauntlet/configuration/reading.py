@@ -1,7 +1,9 @@
-"""Read YAML so that a duplicate name is an error and a syntax error names its place."""
+"""Read YAML so that a name twice is an error, a syntax error names its place, and a number is what it looks like."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,18 @@ from gauntlet.errors import ConfigurationError
 
 # The parser in C reads the works' files about ten times faster; a build without it has the same grammar.
 _Base: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_MOST_VALUES = 1_000_000
+"""Values that a file may hold, anchors counted where they are used: a few lines of them could fill the memory."""
+
+_NUMBERS = {
+    # Without YAML 1.1's base 60, by which 1:30 is 90, and its octal numbers, by which 010 is 8.
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0|[1-9][0-9_]*)$|0x[0-9a-fA-F]+$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?$|[-+]?\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?$"
+        r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+    ),
+}
 
 
 class _Loader(_Base):
@@ -34,6 +48,10 @@ class _Loader(_Base):
         return super().construct_mapping(node, deep)
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, _NUMBERS.get(tag, pattern)) for tag, pattern in resolvers]
+    for first, resolvers in _Base.yaml_implicit_resolvers.items()  # type: ignore[attr-defined]
+}
 _Loader.add_constructor(
     "tag:yaml.org,2002:map",
     lambda loader, node: loader.construct_mapping(node, deep=True),
@@ -44,12 +62,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping.
 
     Raises:
-        ConfigurationError: the file is absent, is not YAML, has a duplicate name or is not a mapping.
+        ConfigurationError: the file is absent, is no text or YAML, has a duplicate name, is not a mapping, or holds
+            numbers or nested values that nobody means.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise ConfigurationError("the file does not exist", file=path) from None
+    except OSError as error:
+        raise ConfigurationError(f"the file cannot be read: {error.strerror}", file=path) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            "the file is not text in UTF-8", file=path, found=f"byte {error.start}", valid="UTF-8"
+        ) from None
+    except RecursionError:
+        raise ConfigurationError("values are nested too deeply", file=path) from None
     except ConfigurationError as error:
         raise ConfigurationError(
             error.problem, file=path, key=error.key, found=error.found, valid=error.valid
@@ -60,8 +87,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"not valid YAML: {getattr(error, 'problem', error)}", file=path, found=where
         ) from None
+    except ValueError as error:  # Of a number with thousands of digits, or a date that is none.
+        raise ConfigurationError(f"not a usable value: {str(error).partition(';')[0]}", file=path) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigurationError("the top level must be a mapping", file=path, found=type(content).__name__)
+    if _count(content, {}) > _MOST_VALUES:
+        raise ConfigurationError(f"the file holds more than {_MOST_VALUES:,} values", file=path)
     return content
+
+
+def _count(value: Any, known: dict[int, int]) -> int:
+    """Count the values in a value; one that stands in several places counts in each of them, but is seen once."""
+    if not isinstance(value, (Mapping, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _MOST_VALUES + 1  # Until it is known: of a value inside itself.
+        entries = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_count(entry, known) for entry in entries)
+    return known[id(value)]

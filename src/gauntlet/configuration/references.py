@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
@@ -14,6 +16,7 @@ from gauntlet.configuration.catalogue import Catalogue, Work
 from gauntlet.configuration.grammar import ChapterFile, ClaimEntry, Evidence
 from gauntlet.configuration.paths import is_figure
 from gauntlet.errors import ConfigurationError, did_you_mean
+from gauntlet.setting_types import ORDER
 
 RESERVED_LABELS = frozenset({"evaluation", "procedure", "index", "label", "target", "correct"})
 """Columns of every table of results, which no label may hide."""
@@ -27,6 +30,10 @@ def check_references(catalogue: Catalogue, work: Work) -> None:
     """
     for chapter, content in work.chapters.items():
         file = work.file_of(chapter)
+        for name, model in content.models.items():
+            _check_radii(
+                model.defence, catalogue.datasets[model.dataset].shape, file, f"models.{name}.defence"
+            )
         for name in content.evaluations:
             _check_evaluation(catalogue, work, name, file)
             _check_labels_of(catalogue, work, name, file)
@@ -44,7 +51,9 @@ def check_references(catalogue: Catalogue, work: Work) -> None:
                 continue
             module, _, name = function.rpartition(".")
             known = _functions_of(work.name, chapter, module)
-            if name not in known:
+            if name in known:
+                _check_settings(work.name, chapter, f"{key}.settings", entry.settings, known[name], file)
+            else:
                 raise ConfigurationError(
                     f"no such function in gauntlet.works.{work.name}.{chapter}.{module}",
                     file=file,
@@ -93,6 +102,27 @@ def _check_evaluation(catalogue: Catalogue, work: Work, name: str, file: Path) -
         _check_split(catalogue, file, f"{key}.references", dataset, "train")
     if not evaluation.procedures:
         raise ConfigurationError("an evaluation needs a procedure", file=file, key=f"{key}.procedures")
+    _check_radii(evaluation.procedures, catalogue.datasets[dataset].shape, file, f"{key}.procedures")
+
+
+def _check_radii(value: Any, shape: tuple[int, int, int], file: Path, key: str) -> None:
+    """Refuse a radius that is longer than the way from a black to a white image, as one in 0 to 255 would be."""
+    if not isinstance(value, Mapping):
+        return
+    norm, radius = value.get("norm"), value.get("eps")
+    if norm in ORDER and isinstance(radius, (int, float)):
+        size, order = math.prod(shape), ORDER[norm]
+        most = float(size) if order == 0 else size ** (1 / order)
+        if radius > most:
+            raise ConfigurationError(
+                f"a radius in pixel scale ([0, 1]) is never that large in {norm}",
+                file=file,
+                key=f"{key}.eps",
+                found=radius,
+                valid=f"{most:.6g} at most; pixels of 0 to 255 are written as 8/255",
+            )
+    for name, entry in value.items():
+        _check_radii(entry, shape, file, f"{key}.{name}")
 
 
 def _check_labels_of(catalogue: Catalogue, work: Work, name: str, file: Path) -> None:
@@ -157,7 +187,7 @@ def _check_split(catalogue: Catalogue, file: Path, key: str, dataset: str, split
             file=file,
             key=key,
             found=split or "(none)",
-            valid=f"one of {', '.join(catalogue.datasets[dataset].splits)}",
+            valid=did_you_mean(split, catalogue.datasets[dataset].splits),
         )
 
 
@@ -170,14 +200,77 @@ def _check_patterns(file: Path, key: str, patterns: list[str], known: Iterable[s
             )
 
 
+def _check_settings(
+    work: str, chapter: str, key: str, settings: Mapping[str, Any], needed: frozenset[str], file: Path
+) -> None:
+    """Check the settings of an artefact or a claim against the code that reads them, before any job."""
+    known = _words_of(work)
+    for name in settings:
+        if name not in known:
+            raise ConfigurationError(
+                f"unknown setting: nothing in gauntlet.works.{work} reads it",
+                file=file,
+                key=key,
+                found=name,
+                valid=did_you_mean(name, needed),
+            )
+    for name in sorted(needed - settings.keys()):
+        raise ConfigurationError("a setting is missing", file=file, key=f"{key}.{name}")
+    for path, number in _numbers_in(settings, key):
+        if not math.isfinite(number):
+            raise ConfigurationError(
+                "the value cannot be used", file=file, key=path, found=number, valid="a finite number"
+            )
+
+
+def _numbers_in(value: Any, key: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, (int, float)):
+        yield key, value
+    elif isinstance(value, str) and _NUMERAL.fullmatch(value):
+        yield key, float(value)
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from _numbers_in(entry, f"{key}.{name}")
+    elif isinstance(value, list):
+        for place, entry in enumerate(value):
+            yield from _numbers_in(entry, f"{key}[{place}]")
+
+
+_NUMERAL = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+"""Such as 1e-3, which YAML takes for text."""
+
+
 @cache
-def _functions_of(work: str, chapter: str, module: str) -> frozenset[str]:
-    """Names of the functions that a module of a chapter defines.
+def _words_of(work: str) -> frozenset[str]:
+    """Return the words in quotes, or in braces inside a docstring, of a work's code: names of settings among them."""
+    folder = resources.files("gauntlet.works").joinpath(work)
+    words: set[str] = set()
+    for file in Path(str(folder)).rglob("*.py"):
+        words |= set(re.findall(r"""["'{](\w+)["'}]""", file.read_text(encoding="utf-8")))
+    return frozenset(words)
+
+
+@cache
+def _functions_of(work: str, chapter: str, module: str) -> dict[str, frozenset[str]]:
+    """Return the functions that a module of a chapter defines, with the settings that each always reads.
 
     They are read from its source: to import it would draw in plotting, which costs seconds.
     """
     source = resources.files("gauntlet.works").joinpath(work, chapter, f"{module}.py")
     if not source.is_file():
-        return frozenset()
+        return {}
     tree = ast.parse(source.read_text(encoding="utf-8"))
-    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    return {node.name: _settings_in(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _settings_in(function: ast.FunctionDef) -> frozenset[str]:
+    """Return the names that a function reads as ``inputs.settings["name"]``, or shows as ``{name}``."""
+    read = {
+        node.slice.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+        and ast.unparse(node.value) == "inputs.settings"
+    }
+    return frozenset(read | set(re.findall(r"\{(\w+)\}", ast.get_docstring(function) or "")))

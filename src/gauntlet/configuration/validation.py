@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from gauntlet.configuration.expansion import SCALES
 from gauntlet.errors import ConfigurationError, did_you_mean
+from gauntlet.setting_types import misread_boolean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -17,7 +18,16 @@ M = TypeVar("M", bound=BaseModel)
 def validate(model: type[M], value: Any, file: Path, prefix: str) -> M:
     """Validate a value and turn the first pydantic error into one message."""
     try:
-        return model.model_validate(value)
+        read = model.model_validate(value)
+        if found := misread_boolean(value, read):
+            raise ConfigurationError(
+                "the value cannot be used",
+                file=file,
+                key=".".join(filter(None, (prefix, found))),
+                found="true or false",
+                valid="a number",
+            )
+        return read
     except ValidationError as error:
         first = error.errors()[0]
         parts = [str(part) for part in first["loc"]]

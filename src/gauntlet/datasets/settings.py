@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gauntlet.errors import ConfigurationError
-from gauntlet.setting_types import PositiveInt
+from gauntlet.setting_types import DataPath, PathBelow, PositiveInt
 
 SplitName = Literal["train", "test"]
 
@@ -48,16 +48,16 @@ class Idx(_Strict):
     """Two IDX files, MNIST's format, plain or gzip-compressed (``.gz`` may be left out)."""
 
     kind: Literal["idx"]
-    images: str
-    labels: str
+    images: DataPath
+    labels: DataPath
 
 
 class CifarBinary(_Strict):
     """CIFAR's binary version: records of ``label_bytes`` labels, the last of which counts, and the pixels."""
 
     kind: Literal["cifar_binary"]
-    path: str
-    files: list[str] = Field(min_length=1)
+    path: DataPath
+    files: list[PathBelow] = Field(min_length=1)
     label_bytes: PositiveInt = 1
 
 
@@ -65,7 +65,7 @@ class ImageFolder(_Strict):
     """A folder, or a folder inside an archive, with one sub-folder of images per class."""
 
     kind: Literal["image_folder"]
-    path: str
+    path: DataPath
     resize: Resize = None
     order: Order = "shuffled"
 
@@ -78,8 +78,8 @@ class ImageTable(_Strict):
     """
 
     kind: Literal["image_table"]
-    path: str
-    table: str
+    path: DataPath
+    table: DataPath
     delimiter: str = Field(",", min_length=1, max_length=1)
     file_column: str | int
     class_column: str | int
@@ -99,8 +99,8 @@ class ImageNetValidation(_Strict):
     """
 
     kind: Literal["imagenet_validation"]
-    path: str
-    devkit: str
+    path: DataPath
+    devkit: DataPath
     resize: Resize = 256
 
 
@@ -108,7 +108,7 @@ class NumpyArrays(_Strict):
     """An npz file of two plain arrays: ``images``, uint8 ``[N, H, W, C]``, and ``labels``, integers ``[N]``."""
 
     kind: Literal["numpy_arrays"]
-    path: str
+    path: DataPath
 
 
 Source = Annotated[

@@ -10,6 +10,7 @@ import yaml
 
 from gauntlet.cli import main
 from gauntlet.configuration import load_catalogue
+from gauntlet.configuration.every_scale import check_every_scale
 from gauntlet.errors import ConfigurationError
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -279,7 +280,143 @@ MISTAKES = {
         None,
         "a training, a checkpoint, or both",
     ),
+    "true in place of a number": (
+        lambda work: procedure(work).update(steps=True),
+        "unusable setting",
+        "evaluations.attacks-4.procedures.pgd-1.steps",
+        "true or false",
+        "a number",
+    ),
+    "true in place of a number of a training": (
+        lambda work: model(work)["training"]["optimizer"].update(lr=True),
+        "cannot be used",
+        "models.toy-4.training.optimizer.lr",
+        "true or false",
+        "a number",
+    ),
+    "an emptied count": (
+        lambda work: evaluation(work)["samples"].update(count=None),
+        "cannot be used",
+        "evaluations.attacks-4.samples.count",
+        "None",
+        "a number, or all",
+    ),
+    "an emptied list of a foreach": (
+        lambda work: evaluation(work)["foreach"].update(eps=[]),
+        "an empty list makes no entry",
+        "evaluations.attacks-{eps}.foreach.eps",
+        "[]",
+        "none, where no entry is meant",
+    ),
+    "a radius in 0 to 255": (
+        lambda work: procedure(work).update(eps=8),
+        "never that large in linf",
+        "evaluations.attacks-4.procedures.pgd-1.eps",
+        8.0,
+        "8/255",
+    ),
+    "a radius of a defence in 0 to 255": (
+        lambda work: model(work)["defence"]["attack"].update(eps=8),
+        "never that large in linf",
+        "models.toy-4.defence.attack.eps",
+        8.0,
+        "1 at most",
+    ),
+    "a number that is too large to be meant": (
+        lambda work: evaluation(work).update(chunk=10**300),
+        "cannot be used",
+        "evaluations.attacks-4.chunk",
+        None,
+        "less than or equal to",
+    ),
+    "published numbers outside of their folder": (
+        lambda work: work.update(
+            artefacts={"table-1": {"title": "t", "make": "table_1", "published": ["../../../README.md"]}}
+        ),
+        "cannot be used",
+        "artefacts.table-1.published.0",
+        "'../../../README.md'",
+        "no ..",
+    ),
 }
+
+FOOLBOX = {
+    "steps": [0, -3, True, "many", 2.5],
+    "stepsize": [-8 / 255, 0, float("inf"), True],
+    "abort_early": [1, "yes"],
+    "confidence": [-1],
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [(setting, value) for setting, values in FOOLBOX.items() for value in values]
+)
+def test_a_setting_of_foolbox_is_checked_by_its_range(load_toy, setting, value):
+    def change(work):
+        settings = {"steps": 10, "stepsize": 0.01, setting: value}
+        work["evaluations"]["attacks-{eps}"]["procedures"] = {
+            "cw": {"name": "foolbox", "attack": "carlini_wagner_l2", "settings": settings}
+        }
+
+    with pytest.raises(ConfigurationError, match="cannot be used") as caught:
+        load_toy(change)
+    assert caught.value.key == f"evaluations.attacks-4.procedures.cw.settings.{setting}"
+
+
+def test_all_images_are_asked_for_by_a_word_and_no_entries_too(load_toy):
+    def change(work):
+        evaluation(work)["samples"]["count"] = "all"
+        procedure(work)["foreach"]["steps"] = {"demo": "none", "full": [1]}
+        evaluation(work)["procedures"]["clean"] = {"name": "clean"}
+
+    entry = load_toy(change).evaluation("toy", "attacks-4")
+    assert entry.samples.count is None
+    assert list(entry.procedures) == ["clean"]
+
+
+@pytest.fixture
+def load_claim(load_toy, monkeypatch):
+    """Load the toy with a claim that has these settings, whose check reads ``points`` and may read ``unit``."""
+    references = "gauntlet.configuration.references"
+    monkeypatch.setattr(f"{references}._functions_of", lambda *names: {"better": frozenset({"points"})})
+    monkeypatch.setattr(f"{references}._words_of", lambda work: frozenset({"points", "unit"}))
+    return lambda settings: load_toy(
+        lambda work: work.update(claims={"better": {"statement": "s", "settings": settings}})
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem", "key"),
+    [
+        ({"points": 1, "unti": 2}, "unknown setting", "claims.better.settings"),
+        ({"unit": 2}, "a setting is missing", "claims.better.settings.points"),
+        ({"points": float("inf")}, "cannot be used", "claims.better.settings.points"),
+        ({"points": {"mnist": ["1e400"]}}, "cannot be used", "claims.better.settings.points.mnist[0]"),
+    ],
+)
+def test_the_settings_of_a_claim_are_checked_before_any_job(load_claim, settings, problem, key):
+    load_claim({"points": 1})
+    load_claim({"points": "8/255", "unit": 2})
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        load_claim(settings)
+    assert caught.value.key == key
+
+
+def test_a_mistake_at_another_scale_is_found_once_and_again_after_a_change(load_toy, tmp_path):
+    load_toy(lambda work: model(work)["training"].update(epochs={"demo": 1, "full": "many"}))
+    memory = tmp_path / ".snakemake" / "checked"
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="at scale small") as caught:
+            check_every_scale(tmp_path, {"scale": "demo"}, memory)
+        assert caught.value.key == "models.toy-4.training.epochs"
+    load_toy()
+    check_every_scale(tmp_path, {"scale": "demo"}, memory)
+    checked = memory.stat().st_mtime_ns
+    check_every_scale(tmp_path, {"scale": "demo"}, memory)
+    assert memory.stat().st_mtime_ns == checked
+    load_toy(lambda work: model(work)["training"].update(epochs={"demo": 1, "full": "many"}))
+    with pytest.raises(ConfigurationError, match="at scale small"):
+        check_every_scale(tmp_path, {"scale": "demo"}, memory)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -42,3 +42,42 @@ def test_an_absent_file_is_named(tmp_path):
 def test_a_list_at_the_top_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="must be a mapping"):
         read_yaml(write(tmp_path, "- 1\n- 2\n"))
+
+
+def test_numbers_of_base_60_and_8_are_not_guessed(tmp_path):
+    content = read_yaml(
+        write(tmp_path, "a: 1:30\nb: 010\nc: 1:30.5\nd: [90, -1.5, .5, 1e-3, 1.0e-3, 0x10, .inf]\n")
+    )
+    assert content == {
+        "a": "1:30",
+        "b": "010",
+        "c": "1:30.5",
+        "d": [90, -1.5, 0.5, "1e-3", 0.001, 16, float("inf")],
+    }
+
+
+def test_a_file_that_is_no_utf_8_is_named(tmp_path):
+    file = tmp_path / "work.yaml"
+    file.write_bytes("title: größer".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match="not text in UTF-8") as caught:
+        read_yaml(file)
+    assert caught.value.file == file
+
+
+def test_a_number_of_thousands_of_digits_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="not a usable value"):
+        read_yaml(write(tmp_path, f"seed: {'9' * 5000}\n"))
+
+
+def test_anchors_that_would_fill_the_memory_are_refused(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(ConfigurationError, match="more than 1,000,000 values"):
+        read_yaml(write(tmp_path, "\n".join(lines)))
+    with pytest.raises(ConfigurationError, match="not valid YAML"):
+        read_yaml(write(tmp_path, "a: &a [1, *a]\n"))
+
+
+def test_values_that_are_nested_too_deeply_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="nested too deeply"):
+        read_yaml(write(tmp_path, f"a: {'[' * 5000}{']' * 5000}\n"))

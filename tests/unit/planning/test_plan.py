@@ -45,7 +45,7 @@ def add_artefacts(work):
 @pytest.fixture
 def _any_function(monkeypatch):
     monkeypatch.setattr(
-        "gauntlet.configuration.references._functions_of", lambda *names: frozenset({"table_1"})
+        "gauntlet.configuration.references._functions_of", lambda *names: {"table_1": frozenset()}
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from gauntlet.attacks.base import Attack, Perturbed
@@ -17,9 +18,34 @@ from gauntlet.attacks.geometry.sizes import PerturbationNorm, changed_pixels
 from gauntlet.attacks.libraries.network import LibraryNetwork, library_seed, mean_per_image
 from gauntlet.contracts import PROCEDURES, Batch, Classifier, Cost, Criterion, Task, ThreatModel
 from gauntlet.errors import ConfigurationError, ResourceUnavailable, did_you_mean
-from gauntlet.setting_types import Radius, parse_number
+from gauntlet.setting_types import PositiveInt, Radius, parse_number
 
 Setting = Annotated[bool | int | float | str | None, BeforeValidator(parse_number)]
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Fraction = Annotated[float, Field(gt=0, le=1)]
+_RANGES: dict[str, Any] = {
+    "steps": PositiveInt,
+    "binary_search_steps": PositiveInt,
+    "candidates": Annotated[int, Field(ge=2)] | None,
+    "overshoot": _NotNegative,
+    "loss": Literal["logits", "crossentropy"],
+    "stepsize": _Positive,
+    "initial_stepsize": _Positive,
+    "confidence": _NotNegative,
+    "initial_const": _Positive,
+    "regularization": _NotNegative,
+    "decision_rule": Literal["EN", "L1"],
+    "abort_early": bool,
+    "init_epsilon": _Positive,
+    "gamma": _Fraction,
+    "lr": _Positive,
+    "lr_decay": _Fraction,
+    "lr_num_decay": PositiveInt,
+    "momentum": Annotated[float, Field(ge=0, lt=1)],
+}
+"""Values that the settings of the attacks may have, by name."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +213,7 @@ class FoolboxAttack(Attack):
                     found=setting,
                     valid=did_you_mean(setting, plan.defaults),
                 )
+            _check_range(setting, self.settings[setting])
 
     @property
     def threat_model(self) -> ThreatModel:
@@ -268,6 +295,24 @@ class FoolboxAttack(Attack):
         usable = distance.gather(1, nearest[:, None]).squeeze(1).isfinite()
         starts = torch.where(found[:, None, None, None], starts, batch.images[nearest])
         return starts, found | usable
+
+
+def _check_range(setting: str, value: Any) -> None:
+    try:
+        # Strict: neither "10" nor true is a number of steps. The value itself stays as it is written.
+        _range_of(setting).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ConfigurationError(
+            "the value cannot be used",
+            key=f"settings.{setting}",
+            found=repr(value),
+            valid=error.errors()[0]["msg"],
+        ) from None
+
+
+@cache
+def _range_of(setting: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_RANGES[setting])
 
 
 def _library_criterion(criterion: Criterion) -> Any:
