@@ -5,10 +5,12 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 
 from gauntlet.configuration import load_catalogue, paths
+from gauntlet.configuration.every_scale import check_every_scale
 from gauntlet.errors import GauntletError
 from gauntlet.planning.stopping import stop_promptly
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import compact_json, source_fingerprint
+from gauntlet.runtime.run import begin_run
 
 # Not workflow.basedir: where another workflow uses this one as a module, that is the other's folder.
 HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
@@ -61,6 +63,14 @@ if workflow.is_main_process:
 
 config.update(jobs_at(None).catalogue.settings.model_dump())
 
+if workflow.is_main_process:
+    try:
+        check_every_scale(
+            CONFIG_FOLDER, OVERRIDES, Path(".snakemake/gauntlet-checked-configuration")
+        )
+    except GauntletError as error:
+        raise WorkflowError(f"\n{error}\n") from None
+
 
 wildcard_constraints:
     scale="demo|small|full",
@@ -76,3 +86,10 @@ wildcard_constraints:
 def cores_for(wildcards):
     """Threads of a job that computes: one at demo, where imports are most of the work and jobs run side by side."""
     return 1 if wildcards.scale == "demo" else 2
+
+
+onstart:
+    try:
+        begin_run(Path(), (Path("results"), Path("reports"), Path("logs")))
+    except GauntletError as error:
+        raise WorkflowError(f"\n{error}\n") from None

@@ -46,9 +46,15 @@ class ResourceUnavailable(GauntletError):
     """Something outside the project (a host, a licensed data set) cannot be had here."""
 
 
+class StorageError(GauntletError):
+    """A file cannot be written: the disk is full, read-only or not ours. The message names the file and the cause."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Name the valid choices, the nearest first, for the ``valid`` line of an error."""
     choices = sorted(known)
+    if not choices:
+        return "none, as there is none here"
     near = get_close_matches(name, choices, n=3)
     if near:
         return f"did you mean {' or '.join(near)}? (all: {', '.join(choices)})"

@@ -6,6 +6,7 @@ A specification is a JSON mapping with ``architecture``, ``input_shape`` (C, H, 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 
 from gauntlet.contracts import ARCHITECTURES, Classifier, DeclaresAttackSpace
 from gauntlet.errors import DataError
-from gauntlet.runtime.files import atomic_path, read_json
+from gauntlet.runtime.checksums import read_sealed_json, readable, verify_hash
+from gauntlet.runtime.files import atomic_path
 from gauntlet.runtime.seeding import seed_for
 
 WEIGHTS, HISTORY, MANIFEST = "weights.safetensors", "history.parquet", "manifest.json"
@@ -25,6 +27,9 @@ WEIGHTS, HISTORY, MANIFEST = "weights.safetensors", "history.parquet", "manifest
 
 LAST_WEIGHTS = "last.safetensors"
 """Weights after the last epoch, where ``weights.safetensors`` holds those of the epoch that a training chose."""
+
+HASHES = {WEIGHTS: "weights_sha256", LAST_WEIGHTS: "last_weights_sha256"}
+"""Keys of the manifest that hold the SHA-256 of a model's files of weights."""
 
 
 class Normalized(nn.Module):
@@ -101,13 +106,16 @@ def load_model(
         last: whether to take the weights after the last epoch where training chose those of another one.
 
     Raises:
-        DataError: the weights do not belong to the manifest's architecture.
+        DataError: a file is damaged, or the weights do not belong to the manifest's architecture.
     """
-    folder, weights = Path(folder), weights_file(folder, last=last)
+    weights, manifest = weights_file(folder, last=last), read_sealed_json(Path(folder) / MANIFEST)
+    verify_hash(weights, manifest.get(HASHES[weights.name]))
     with torch.device("meta"):  # No weights are drawn only to be overwritten.
-        model = build_model(read_json(folder / MANIFEST)["specification"])
+        model = build_model(manifest["specification"])
+    with readable(weights):
+        tensors = load_file(weights)
     try:
-        model.load_state_dict(load_file(weights), assign=True)
+        model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise DataError(f"{weights} does not fit its manifest: {error}") from None
     return to_device(model, device).eval().requires_grad_(parameter_gradients)
@@ -162,11 +170,18 @@ def frozen(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_()
 
 
-def save_weights(model: Classifier, folder: str | Path, *, last: bool = False) -> None:
-    """Write ``weights.safetensors``, or those after the ``last`` epoch beside it, atomically."""
+def save_weights(model: Classifier, folder: str | Path, *, last: bool = False) -> dict[str, str]:
+    """Write ``weights.safetensors``, or those after the ``last`` epoch beside it, atomically.
+
+    Returns:
+        The SHA-256 of the file under the key that it has in a manifest.
+    """
+    name = LAST_WEIGHTS if last else WEIGHTS
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(Path(folder) / (LAST_WEIGHTS if last else WEIGHTS)) as temporary:
-        temporary.write_bytes(save(tensors))  # safetensors' own files are for their owner alone
+    content = save(tensors)  # safetensors' own files are for their owner alone
+    with atomic_path(Path(folder) / name) as temporary:
+        temporary.write_bytes(content)
+    return {HASHES[name]: hashlib.sha256(content).hexdigest()}
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -77,6 +77,21 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_every_flipped_bit_of_the_weights_is_found(tmp_path, last):
+    job = specification(LINEAR)
+    hashes = save_weights(build_model(job), tmp_path, last=last)
+    write_json(tmp_path / "manifest.json", {"specification": job, **hashes})
+    (file,) = tmp_path.glob("*.safetensors")
+    content = file.read_bytes()
+    for place in range(0, len(content), len(content) // 50):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(DataError, match=f"{file.name} is damaged"):
+            load_model(tmp_path, last=last)
+    file.write_bytes(content)
+    load_model(tmp_path, last=last)
+
+
 def test_flops_of_a_linear_model_are_twice_its_weights():
     """192 inputs times 4 logits are 768 multiply-adds, each a multiplication and an addition."""
     assert forward_flops(specification(LINEAR)) == 2 * 192 * 4

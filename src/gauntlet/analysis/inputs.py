@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ import pandas as pd
 from gauntlet.analysis.results import EvaluationTable, Results, load_results
 from gauntlet.datasets.imageset import ImageSet, open_split
 from gauntlet.errors import DataError
+from gauntlet.runtime.checksums import read_sealed_json, readable
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class TrainedModel:
     @cached_property
     def history(self) -> pd.DataFrame:
         """The training history, one row per epoch."""
-        return pd.read_parquet(self.folder / "history.parquet")
+        file = self.folder / "history.parquet"
+        with readable(file):
+            return pd.read_parquet(file)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """Provenance: specification, seed, versions, device, times, peak memory."""
-        return json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        return read_sealed_json(self.folder / "manifest.json")
 
 
 @dataclass(frozen=True)

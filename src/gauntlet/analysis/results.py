@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from gauntlet.errors import did_you_mean
+from gauntlet.runtime.checksums import readable
+from gauntlet.runtime.tables import read_manifest
 
 SAMPLE = ("index", "target")
 """Columns that identify a sample: the image's position in its split, and its target class (-1 for none)."""
@@ -38,7 +39,8 @@ class EvaluationTable:
         Columns: ``procedure``, ``index``, ``label``, ``target``, ``correct`` (the clean prediction is right), then
         the union of the procedures' columns.
         """
-        return pd.read_parquet(self.path)
+        with readable(self.path):
+            return pd.read_parquet(self.path)
 
     @cached_property
     def by_procedure(self) -> dict[str, pd.DataFrame]:
@@ -58,7 +60,7 @@ class EvaluationTable:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """Provenance: specification, seed, versions, device, times; ``selection`` says what was skipped."""
-        return json.loads(pq.read_schema(self.path).metadata[b"gauntlet"])
+        return read_manifest(self.path)
 
     @property
     def specification(self) -> dict[str, Any]:
@@ -67,7 +69,8 @@ class EvaluationTable:
 
     def images(self) -> dict[str, np.ndarray]:
         """Return the kept images: ``clean`` and one array per procedure, float32 ``[n, C, H, W]``."""
-        with np.load(self.path.with_suffix(".npz")) as archive:
+        file = self.path.with_suffix(".npz")
+        with readable(file), np.load(file) as archive:
             return dict(archive)
 
 

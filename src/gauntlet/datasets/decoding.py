@@ -57,7 +57,9 @@ def decode(content: bytes, name: str, shape: tuple[int, int, int], resize: Resiz
             raise DataError(f"{name} has more than 8 bits per channel; convert it to 8 bits")
         image = image.convert("L" if channels == 1 else "RGB")
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        raise DataError(f"{name} is not a readable image ({error}); replace it or take it out") from error
+        # Its own message names an object in memory.
+        cause = "of no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{name} is not a readable image ({cause}); replace it or take it out") from error
     if resize is not None:
         image = _resized(image, height, width, resize)
     if (image.height, image.width) != (height, width):
@@ -112,7 +114,7 @@ def decode_all(
     """
     shape = into.shape[1], into.shape[2], into.shape[3]
     waiting: deque[Future[None]] = deque()
-    found = 0
+    found: set[str] = set()
     spoken = time.monotonic()
 
     def place(name: str, content: bytes) -> None:
@@ -121,17 +123,20 @@ def decode_all(
     pool = ThreadPoolExecutor(threads)
     try:
         for name, content in encoded:
-            found += 1
+            if name in found:
+                raise DataError(f"{where} holds {name} twice; take one of the two out")
+            found.add(name)
             waiting.append(pool.submit(place, name, content))
             # A short queue keeps the encoded images of a large archive out of memory.
             if len(waiting) > 64 * threads:
                 waiting.popleft().result()
             if time.monotonic() - spoken > 10:
                 spoken = time.monotonic()
-                log(f"{found:,} of {len(places):,} images read")
+                log(f"{len(found):,} of {len(places):,} images read")
         for future in waiting:
             future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-    if found != len(places):
-        raise DataError(f"{len(places) - found:,} images disappeared while they were read; try again")
+    if len(found) != len(places):
+        gone = len(places) - len(found)
+        raise DataError(f"{where}: {gone:,} images disappeared while they were read; try again")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gauntlet.errors import DataError
-from gauntlet.runtime.files import read_json
+from gauntlet.runtime.checksums import read_sealed_json, verify_hash
 
 if TYPE_CHECKING:
     import torch
@@ -62,13 +62,14 @@ def open_split(folder: str | Path) -> ImageSet:
         DataError: a file is absent or unreadable, or the three do not belong together.
     """
     folder = Path(folder)
+    again = f"remove the folder and give the same command again, which prepares it anew:\n  rm -r {folder}"
     try:
-        manifest = read_json(folder / MANIFEST)
+        manifest = read_sealed_json(folder / MANIFEST)
         images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / LABELS, allow_pickle=False)
         shape, classes = tuple(manifest["shape"]), list(manifest["classes"])
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} holds no readable prepared split ({error}); prepare it again") from error
+    except Exception as error:  # NumPy takes the header of an array for Python code, and fails in many ways.
+        raise DataError(f"{folder} holds no readable prepared split ({error}); {again}") from error
     problems = [
         (images.dtype != np.uint8, f"{IMAGES} holds {images.dtype} instead of uint8"),
         (images.shape != shape, f"{IMAGES} has shape {images.shape} instead of {shape}"),
@@ -77,9 +78,9 @@ def open_split(folder: str | Path) -> ImageSet:
     ]
     for wrong, problem in problems:
         if wrong:
-            raise DataError(f"{folder}: {problem}; prepare the split again")
+            raise DataError(f"{folder}: {problem}; {again}")
     if labels.size and not 0 <= labels.min() <= labels.max() < len(classes):
-        raise DataError(
-            f"{folder}: {LABELS} holds a class outside 0 to {len(classes) - 1}; prepare the split again"
-        )
+        raise DataError(f"{folder}: {LABELS} holds a class outside 0 to {len(classes) - 1}; {again}")
+    for name, key in ((IMAGES, "images_sha256"), (LABELS, "labels_sha256")):
+        verify_hash(folder / name, manifest.get(key))
     return ImageSet(images, labels, classes, manifest)

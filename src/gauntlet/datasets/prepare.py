@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from gauntlet.datasets.containers import Folder, Place, locate
-from gauntlet.datasets.downloads import fetch, file_md5
+from gauntlet.datasets.downloads import UNPACKED_MD5, fetch, file_md5
 from gauntlet.datasets.imageset import IMAGES, LABELS, MANIFEST
-from gauntlet.datasets.reading import Reading, read_source
+from gauntlet.datasets.reading import Reading, read_source, unpacked
 from gauntlet.datasets.settings import (
     CifarBinary,
     DatasetSettings,
@@ -30,7 +30,8 @@ from gauntlet.datasets.settings import (
 )
 from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
 from gauntlet.runtime.availability import Availability
-from gauntlet.runtime.files import file_sha256, write_json
+from gauntlet.runtime.checksums import write_sealed_json
+from gauntlet.runtime.files import file_sha256, storing, unfinished
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 
@@ -100,41 +101,45 @@ def prepare_split(
         if not wanted.downloads:
             raise ResourceUnavailable(f"{dataset}/{split} {_not_found(wanted, data_root)}")
         found = _download(wanted, cache)
-    notes = _check_published_files(found, wanted)
+    notes, warnings = _check_published_files(found, wanted)
     origin = "the package that ships it" if found.origin == "embedded" else found.origin
     log(f"Preparing {dataset}/{split} from {origin} ({_describe(found.source)})")
     reading = read_source(found.source, found.places, settings, split)
     count = len(reading.labels)
     if count == 0:
         raise DataError(f"{_describe(found.source)}: no image of {dataset}/{split} found there")
-    if wanted.size and count != wanted.size:
-        notes.append(f"{count:,} of {wanted.size:,} images")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    counts = np.bincount(reading.labels, minlength=len(reading.classes))
+    warnings += _unusual(counts, reading.classes, wanted.size)
+    temporary = unfinished(output)
     try:
-        _write_arrays(reading, settings.shape, temporary, threads or min(8, os.cpu_count() or 1))
-        counts = np.bincount(reading.labels, minlength=len(reading.classes))
-        manifest = recorder.manifest(
-            {"dataset": dataset, "split": split, "settings": settings.specification(split)},
-            source={"origin": found.origin, **found.source.model_dump(mode="json")},
-            shape=[count, *settings.shape],
-            classes=reading.classes,
-            images_per_class=dict(zip(reading.classes, counts.tolist(), strict=True)),
-            images_sha256=file_sha256(temporary / IMAGES),
-            labels_sha256=file_sha256(temporary / LABELS),
-            notes=[*notes, *reading.notes],
-            licence=settings.licence,
-        )
-        write_json(temporary / MANIFEST, manifest)
-        output.mkdir(exist_ok=True)
-        # The manifest goes first and comes last: without it the folder does not count as prepared.
-        (output / MANIFEST).unlink(missing_ok=True)
-        for name in (IMAGES, LABELS, MANIFEST):
-            (temporary / name).replace(output / name)
+        with storing(output):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            _write_arrays(reading, settings.shape, temporary, threads or min(8, os.cpu_count() or 1))
+            manifest = recorder.manifest(
+                {"dataset": dataset, "split": split, "settings": settings.specification(split)},
+                source={"origin": found.origin, **found.source.model_dump(mode="json")},
+                shape=[count, *settings.shape],
+                classes=reading.classes,
+                images_per_class=dict(zip(reading.classes, counts.tolist(), strict=True)),
+                images_sha256=file_sha256(temporary / IMAGES),
+                labels_sha256=file_sha256(temporary / LABELS),
+                notes=[*notes, *reading.notes],
+                warnings=warnings,
+                licence=settings.licence,
+            )
+            write_sealed_json(temporary / MANIFEST, manifest)
+            output.mkdir(exist_ok=True)
+            # The manifest goes first and comes last: without it the folder does not count as prepared.
+            (output / MANIFEST).unlink(missing_ok=True)
+            for name in (IMAGES, LABELS, MANIFEST):
+                (temporary / name).replace(output / name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     summary = f"{dataset}/{split}: {count:,} images of {len(reading.classes):,} classes"
     log("; ".join([summary, *manifest["notes"]]))
+    for warning in warnings:
+        log(f"Warning: {dataset}/{split}: {warning}")
     return manifest
 
 
@@ -226,27 +231,46 @@ def _download(wanted: SplitSettings, cache: Path) -> _Found:
     return found
 
 
-def _check_published_files(found: _Found, wanted: SplitSettings) -> list[str]:
-    """Compare files that have a published checksum with it.
+def _check_published_files(found: _Found, wanted: SplitSettings) -> tuple[list[str], list[str]]:
+    """Compare files that have a published checksum, packed or unpacked, with it; return notes and warnings.
 
-    A user's own file may differ, which is noted; a downloaded one was right once and may not.
+    A user's own file may differ, which is a warning; a downloaded one was right once and may not.
     """
-    published = {Path(download.to).name: download for download in wanted.downloads}
-    notes = []
+    published = {Path(download.to).name: download.md5 for download in wanted.downloads}
+    notes, warnings = [], []
     for place in found.places.values():
         path = place.container.path
         file = path / place.inside if isinstance(place.container, Folder) else path
-        if not file.is_file() or file.name not in published:
+        name = next((name for name in (file.name, f"{file.name}.gz") if name in published), None)
+        if not file.is_file() or name is None:
             continue
-        if file_md5(file) == published[file.name].md5:
+        if name == file.name and file_md5(file) == published[name]:
             notes.append(f"{file.name} is the published file")
+        elif published[name] in UNPACKED_MD5 and _unpacked_md5(place) == UNPACKED_MD5[published[name]]:
+            notes.append(f"{file.name} holds what the published file holds")
         elif found.origin == "downloads":
             raise DataError(
                 f"{file} has changed since it was downloaded; delete it, and it is downloaded again"
             )
-        else:
-            notes.append(f"{file.name} differs from the published file")
-    return notes
+        elif name == file.name or published[name] in UNPACKED_MD5:
+            warnings.append(f"{file.name} differs from the published file")
+    return notes, warnings
+
+
+def _unpacked_md5(place: Place) -> str:
+    return hashlib.md5(unpacked(place), usedforsecurity=False).hexdigest()
+
+
+def _unusual(counts: np.ndarray, classes: list[str], size: int | None) -> list[str]:
+    """Return what is unusual about the numbers of images, for the user to be warned of."""
+    warnings = []
+    if size and counts.sum() != size:
+        warnings.append(f"{counts.sum():,} of {size:,} images")
+    absent = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if absent:
+        shown = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        warnings.append(f"no image of {len(absent)} of {len(classes)} classes ({shown})")
+    return warnings
 
 
 def _not_found(wanted: SplitSettings, data_root: str | Path | None) -> str:

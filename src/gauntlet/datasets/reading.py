@@ -126,8 +126,8 @@ def _of_listing(listing: Listing, settings: DatasetSettings, resize: Resize) -> 
 
 def _read_idx(images: Place, labels: Place, settings: DatasetSettings) -> Reading:
     return _of_arrays(
-        parse_idx(_plain(images), str(images), dimensions=3)[:, None],
-        parse_idx(_plain(labels), str(labels), dimensions=1).astype(np.int64),
+        parse_idx(unpacked(images), str(images), dimensions=3)[:, None],
+        parse_idx(unpacked(labels), str(labels), dimensions=1).astype(np.int64),
         settings,
         images,
     )
@@ -155,8 +155,12 @@ def parse_idx(content: bytes, name: str, *, dimensions: int) -> NDArray[np.uint8
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes)
 
 
-def _plain(place: Place) -> bytes:
-    """Return a file's content, decompressed if it is gzip-compressed."""
+def unpacked(place: Place) -> bytes:
+    """Return a file's content, decompressed if it is gzip-compressed.
+
+    Raises:
+        DataError: it is damaged, or larger than what is read.
+    """
     content = place.content()
     if content[:2] != b"\x1f\x8b":
         return content

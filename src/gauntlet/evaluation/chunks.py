@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gauntlet.contracts import Outcome
 from gauntlet.datasets import ImageSet
+from gauntlet.errors import DataError
 from gauntlet.evaluation.selection import Selection
-from gauntlet.runtime.files import atomic_path, fingerprint
+from gauntlet.runtime.checksums import discard, readable, sealed_path
+from gauntlet.runtime.files import fingerprint
+from gauntlet.runtime.tables import read_table, write_table
 
 _SECONDS = b"seconds"
 """Key under which a chunk's file says how long its procedure ran."""
@@ -77,6 +79,17 @@ class ChunkStore:
                     if folder not in current:
                         shutil.rmtree(folder, ignore_errors=True)
 
+    def remove_damaged(self) -> None:
+        """Remove finished chunks whose files are not what was written, so that they are computed anew."""
+        for folder in self.folders.values():
+            for file in sorted(folder.glob("*.parquet")):
+                try:
+                    read_table(file)
+                    if file.with_suffix(".npy").exists():
+                        _read_images(file.with_suffix(".npy"))
+                except DataError as error:
+                    discard(file, error)
+
     def write(
         self, name: str, number: int, selection: Selection, images: ImageSet, outcome: Outcome, seconds: float
     ) -> None:
@@ -88,7 +101,7 @@ class ChunkStore:
         indices = selection.indices[where]
         kept = max(0, min(self.specification["keep_images"] - where.start, len(indices)))
         if kept and outcome.images is not None:
-            with atomic_path(self._images_file(name, number)) as temporary:
+            with sealed_path(self._images_file(name, number)) as temporary:
                 np.save(temporary, outcome.images[:kept].float().cpu().numpy())
         columns = {
             "procedure": [name] * len(indices),
@@ -98,8 +111,7 @@ class ChunkStore:
             "correct": selection.correct[where],
             **{column: values.detach().cpu().numpy() for column, values in outcome.columns.items()},
         }
-        with atomic_path(self._file(name, number)) as temporary:
-            pq.write_table(pa.table(columns, metadata={_SECONDS: str(seconds)}), temporary)
+        write_table(self._file(name, number), pa.table(columns), {_SECONDS: str(seconds).encode()})
 
     def where(self, number: int) -> slice:
         """Return the samples of a chunk."""
@@ -108,7 +120,7 @@ class ChunkStore:
 
     def tables(self, name: str, numbers: range) -> list[pa.Table]:
         """Return the tables of a procedure's chunks."""
-        return [pq.read_table(self._file(name, number)) for number in numbers]
+        return [read_table(self._file(name, number)) for number in numbers]
 
     def kept_images(self, numbers: range) -> dict[str, np.ndarray]:
         """Return the images that some chunks kept, by procedure, float32 ``[n, C, H, W]``."""
@@ -117,7 +129,7 @@ class ChunkStore:
             for number in numbers:
                 file = self._images_file(name, number)
                 if file.exists():
-                    found.setdefault(name, []).append(np.load(file))
+                    found.setdefault(name, []).append(_read_images(file))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def _file(self, name: str, number: int) -> Path:
@@ -125,6 +137,11 @@ class ChunkStore:
 
     def _images_file(self, name: str, number: int) -> Path:
         return self.folders[name] / f"{number:05d}.npy"
+
+
+def _read_images(file: Path) -> np.ndarray:
+    with readable(file):
+        return np.load(file)
 
 
 def seconds_of(chunk: pa.Table) -> float:

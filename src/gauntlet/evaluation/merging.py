@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from gauntlet.runtime.files import atomic_path
-from gauntlet.runtime.tables import METADATA_KEY, unify, with_manifest
+from gauntlet.runtime.checksums import readable, sealed_path
+from gauntlet.runtime.tables import METADATA_KEY, read_table, unify, write_with_manifest
 
 
 def merge_shards(shards: Sequence[Path], output: Path) -> None:
@@ -21,7 +20,7 @@ def merge_shards(shards: Sequence[Path], output: Path) -> None:
 
     The merged manifest is that of the first shard, with the seconds of all and every device that took part.
     """
-    tables = [pq.read_table(shard) for shard in shards]
+    tables = [read_table(shard) for shard in shards]
     manifests: list[dict[str, Any]] = [json.loads(table.schema.metadata[METADATA_KEY]) for table in tables]
     manifest = {
         **manifests[0],
@@ -38,14 +37,14 @@ def merge_shards(shards: Sequence[Path], output: Path) -> None:
     merged = unify([_of_procedure(table, name) for name in order for table in tables if table.num_rows])
     images: dict[str, list[np.ndarray]] = {}
     for shard in shards:
-        with np.load(shard.with_suffix(".npz")) as archive:
+        file = shard.with_suffix(".npz")
+        with readable(file), np.load(file) as archive:
             for name, array in archive.items():
                 images.setdefault(name, []).append(array)
     arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in images.items()}
-    with atomic_path(output.with_suffix(".npz")) as temporary:
+    with sealed_path(output.with_suffix(".npz")) as temporary:
         np.savez(temporary, **arrays)
-    with atomic_path(output) as temporary:
-        pq.write_table(with_manifest(merged, manifest), temporary)
+    write_with_manifest(output, merged, manifest)
 
 
 def _of_procedure(table: pa.Table, name: str) -> pa.Table:

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import nn
 
 from gauntlet.contracts import PROCEDURES, Batch, LabelledImages, Outcome
 from gauntlet.datasets import ImageSet
+from gauntlet.errors import DataError
 from gauntlet.evaluation.chunks import ChunkStore, identity_of, seconds_of
 from gauntlet.evaluation.selection import Selection, select
-from gauntlet.runtime.files import atomic_path
+from gauntlet.runtime.checksums import discard, readable, sealed_path
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.memory import in_passes_that_fit
 from gauntlet.runtime.seeding import generator_for, seed_for
-from gauntlet.runtime.tables import unify, with_manifest
+from gauntlet.runtime.tables import unify, write_with_manifest
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def run_shard(
     selection = _load_selection(store, model, images, device)
     procedures = {name: PROCEDURES.parse(entry) for name, entry in specification["procedures"].items()}
     store.remove_stale()
+    store.remove_damaged()
     chunks = shard.chunks(-(-len(selection) // specification["chunk"]))
     pending = [(name, number) for number in chunks for name in procedures if (name, number) not in store]
     done = len(chunks) * len(procedures) - len(pending)
@@ -160,6 +161,7 @@ def _write_shard(
             name: sum(seconds_of(piece) for piece in pieces) for name, pieces in by_procedure.items()
         },
         dataset=images.manifest.get("source"),
+        dataset_warnings=images.manifest.get("warnings", []),
         shards=shards,
     )
     arrays: dict[str, Any] = store.kept_images(chunks)
@@ -169,17 +171,20 @@ def _write_shard(
         clean = images.tensor(selection.indices[start : start + longest], torch.device("cpu"))
         arrays = {"clean": clean.numpy(), **arrays}
     # Written even when empty, so that the workflow can rely on the file.
-    with atomic_path(output.with_suffix(".npz")) as temporary:
+    with sealed_path(output.with_suffix(".npz")) as temporary:
         np.savez(temporary, **arrays)
-    with atomic_path(output) as temporary:
-        pq.write_table(with_manifest(table, manifest), temporary)
+    write_with_manifest(output, table, manifest)
 
 
 def _load_selection(store: ChunkStore, model: nn.Module, images: ImageSet, device: torch.device) -> Selection:
     """Select the samples, or read what an earlier run selected for the same model and images."""
-    if store.selection_file.exists():
-        with np.load(store.selection_file) as stored:
-            return Selection(stored["indices"], stored["targets"], stored["correct"], stored["skipped"])
+    file = store.selection_file
+    if file.exists():
+        try:
+            with readable(file), np.load(file) as stored:
+                return Selection(stored["indices"], stored["targets"], stored["correct"], stored["skipped"])
+        except DataError as error:
+            discard(file, error)
     specification = store.specification
     selection = select(
         specification["samples"],
@@ -189,7 +194,7 @@ def _load_selection(store: ChunkStore, model: nn.Module, images: ImageSet, devic
         block=specification["chunk"],
         device=device,
     )
-    with atomic_path(store.selection_file) as temporary:
+    with sealed_path(file) as temporary:
         np.savez(
             temporary,
             indices=selection.indices,

@@ -9,9 +9,10 @@ from pathlib import Path
 from gauntlet.configuration import Catalogue, paths
 from gauntlet.configuration.grammar import ArtefactEntry, ClaimEntry
 from gauntlet.datasets.prepare import availability as split_availability
+from gauntlet.errors import DataError
 from gauntlet.planning.hosts import reachable
 from gauntlet.runtime.availability import Availability
-from gauntlet.runtime.files import read_json
+from gauntlet.runtime.checksums import read_sealed_json
 from gauntlet.training.checkpoints import availability as checkpoint_availability
 
 
@@ -168,9 +169,16 @@ def _imported(catalogue: Catalogue, name: str) -> Availability | None:
     """Return that a checkpoint was imported before, or None; a model trained in its place is no import."""
     manifest = paths.model_folder(catalogue.scale, catalogue.origins[name]) / "manifest.json"
     done = manifest.is_file() and (
-        catalogue.models[name].training is None or bool(read_json(manifest)["specification"]["checkpoint"])
+        catalogue.models[name].training is None or _has_published_weights(manifest)
     )
     return Availability(local=True, hosts=(), reason="") if done else None
+
+
+def _has_published_weights(manifest: Path) -> bool:
+    try:
+        return bool(read_sealed_json(manifest)["specification"]["checkpoint"])
+    except (DataError, KeyError):  # Damaged: it is made anew.
+        return False
 
 
 def _pair(split: str) -> tuple[str, str]:

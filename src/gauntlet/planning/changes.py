@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gauntlet.errors import DataError
 from gauntlet.runtime.files import compact_json, write_text
 
 NEWER = Path(".snakemake/gauntlet-changed")
@@ -40,5 +41,5 @@ def newer_input(
 def _made_from(result: Path, manifest_of: Callable[[Path], Mapping[str, Any]]) -> Any:
     try:
         return manifest_of(result)["specification"]
-    except (OSError, ValueError, KeyError):
+    except (DataError, KeyError):  # Damaged: made anew, too.
         return None

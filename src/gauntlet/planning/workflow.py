@@ -16,7 +16,7 @@ from gauntlet.errors import ConfigurationError, did_you_mean
 from gauntlet.planning.availability import Available, find_available
 from gauntlet.planning.changes import newer_input
 from gauntlet.planning.resources import Resources, evaluation_resources, model_resources, shards
-from gauntlet.runtime.files import read_json
+from gauntlet.runtime.checksums import read_sealed_json
 from gauntlet.runtime.tables import read_manifest
 from gauntlet.training.checkpoints import FOLDER, find
 
@@ -105,7 +105,7 @@ class Workflow:
     def model_changes(self, name: str) -> list[Path]:
         """Return an input that makes a model be made again if it lies here, made under another specification."""
         manifest = paths.model_folder(self.scale, name) / "manifest.json"
-        return newer_input(manifest, read_json, self.model_specification(name))
+        return newer_input(manifest, read_sealed_json, self.model_specification(name))
 
     def evaluation_changes(self, work: str, name: str) -> list[Path]:
         """Return an input that makes an evaluation run again if it lies here, made under another specification."""

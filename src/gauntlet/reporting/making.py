@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from gauntlet.analysis.inputs import load_inputs
 from gauntlet.analysis.verdicts import Verdict, not_testable
-from gauntlet.errors import ConfigurationError, did_you_mean
+from gauntlet.errors import ConfigurationError, GauntletError, did_you_mean
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.formatting import escape_markdown
 from gauntlet.reporting.provenance import provenance_of
@@ -73,6 +74,8 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
     inputs = load_inputs(spec)
     try:
         artefact = function(inputs)
+    except GauntletError:
+        raise
     except Exception as error:
         raise RuntimeError(f"{spec['work']}: {spec['name']} could not be made: {error}") from error
     if not isinstance(artefact, Table if spec["kind"] == "table" else Figure):
@@ -81,6 +84,8 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
             f"{spec['work']}: {spec['name']} is a {spec['kind']}, but {spec['make']} returned a {returned}"
         )
     provenance = provenance_of(inputs)
+    notes = (*artefact.notes, *(f"Unusual data: {warning}." for warning in provenance.warnings))
+    artefact = replace(artefact, notes=notes)
     if isinstance(artefact, Table):
         write_table(artefact, provenance, outputs)
     else:
@@ -155,6 +160,8 @@ def _verdict(claim: Mapping[str, Any], check: Callable[..., Any] | None) -> Verd
         return not_testable(claim.get("missing") or claim["untestable"])
     try:
         verdict = check(load_inputs(claim))
+    except GauntletError:
+        raise
     except Exception as error:
         raise RuntimeError(
             f"claim {claim['name']} of {claim['work']} could not be checked: {error}"

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from gauntlet.analysis.verdicts import DECISIONS
 from gauntlet.reporting.numerals import ABSENT, duration, format_number
-from gauntlet.runtime.files import read_json
+from gauntlet.runtime.checksums import read_sealed_json
 
 SCALE_NOTES = {
     "demo": (
@@ -92,7 +92,7 @@ def load_card(folder: Path, name: str, *, title: str = "", missing: str | None =
         return Card(
             name, title or _title_of(name), kind, missing or "It was not made at this scale.", {}, {}, (), 0
         )
-    meta = read_json(sidecar)
+    meta = read_sealed_json(sidecar)
     suffixes = ("csv", "md", "tex") if kind == "table" else ("csv", "svg", "png", "pdf")
     files = {suffix: f"{name}.{suffix}" for suffix in (*suffixes, "json")}
     compared: list[list[str]] = []

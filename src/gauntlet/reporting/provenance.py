@@ -8,7 +8,7 @@ from typing import Any
 
 from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.reporting.numerals import duration
-from gauntlet.runtime.files import read_json
+from gauntlet.runtime.checksums import read_sealed_json
 from gauntlet.runtime.manifest import code_version
 
 _FEW_MODELS = 2
@@ -37,6 +37,7 @@ class Provenance:
         specifications: the resolved specification by input.
         weights: for each network whether its weights are published, trained here, or trained here in place of
             published ones.
+        warnings: what is unusual about the data sets, such as missing images.
     """
 
     work: str
@@ -53,6 +54,7 @@ class Provenance:
     inputs: dict[str, float] = field(default_factory=dict)
     specifications: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -115,13 +117,18 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
     datasets, samples = set(inputs.datasets), {}
     models = {model.name for model in inputs.models}
     weights: dict[str, str] = {}
+    warnings: list[str] = []
     for name, evaluation in inputs.evaluations.items():
         manifests[f"evaluation {name}"] = evaluation.manifest
         specification = evaluation.specification
-        datasets.add(f"{specification['dataset']}/{specification['samples']['split']}")
+        split = f"{specification['dataset']}/{specification['samples']['split']}"
+        datasets.add(split)
+        warnings += [f"{split}: {each}" for each in evaluation.manifest.get("dataset_warnings", [])]
         models.add(specification["model"])
         if evaluation.network is not None:
-            weights[specification["model"]] = _origin_of(read_json(evaluation.network / "manifest.json"))
+            weights[specification["model"]] = _origin_of(
+                read_sealed_json(evaluation.network / "manifest.json")
+            )
         counts = evaluation.frame["procedure"].value_counts()
         samples[name] = int(counts.max()) if len(counts) else 0
     for model in inputs.models:
@@ -129,7 +136,9 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
         manifests[f"model {model.name}"] = manifest
         weights[model.name] = _origin_of(manifest)
         if manifest["specification"].get("training"):
-            datasets.add(f"{manifest['specification']['dataset']}/train")
+            split = f"{manifest['specification']['dataset']}/train"
+            datasets.add(split)
+            warnings += [f"{split}: {each}" for each in manifest.get("dataset_warnings", [])]
     libraries: dict[str, set[str]] = {}
     for manifest in manifests.values():
         for library, version in manifest["libraries"].items():
@@ -142,6 +151,7 @@ def provenance_of(inputs: ArtefactInputs) -> Provenance:
         datasets=tuple(sorted(datasets)),
         models=tuple(sorted(models)),
         weights=dict(sorted(weights.items())),
+        warnings=_distinct(warnings),
         samples=samples,
         seeds=_distinct(
             m["specification"]["seed"] for m in manifests.values() if "seed" in m["specification"]

@@ -24,7 +24,8 @@ from gauntlet.reporting.formatting import (
     to_markdown,
 )
 from gauntlet.reporting.provenance import Provenance
-from gauntlet.runtime.files import atomic_path, write_json, write_text
+from gauntlet.runtime.checksums import write_sealed_json
+from gauntlet.runtime.files import atomic_path, write_text
 
 if TYPE_CHECKING:  # Tables are written without matplotlib, whose import takes as long as a table.
     from matplotlib.figure import Figure as Canvas
@@ -59,7 +60,7 @@ def write_table(table: Table, provenance: Provenance, outputs: Mapping[str, str 
         "rows": grid.rows,
         "numeric": grid.numeric,
     }
-    write_json(outputs["meta"], {**_sidecar("table", table, provenance), "layout": layout})
+    write_sealed_json(outputs["meta"], {**_sidecar("table", table, provenance), "layout": layout})
 
 
 def write_figure(figure: Figure, provenance: Provenance, outputs: Mapping[str, str | Path]) -> None:
@@ -85,7 +86,7 @@ def write_figure(figure: Figure, provenance: Provenance, outputs: Mapping[str, s
                 figure.canvas.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight")
     figure.canvas.set_layout_engine(engine)
     footer.remove()
-    write_json(outputs["meta"], _sidecar("figure", figure, provenance))
+    write_sealed_json(outputs["meta"], _sidecar("figure", figure, provenance))
 
 
 def markdown_document(table: Table, grid: Grid, provenance: Provenance) -> str:

@@ -1,16 +1,25 @@
-"""The frame of every job: its log, its threads, its device, and errors without a traceback."""
+"""The frame of every job: its log, errors without a traceback, and its end with the run that started it."""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from gauntlet.errors import GauntletError
+from gauntlet.runtime.files import is_alive, storing
+
+RUN_VARIABLE = "GAUNTLET_RUN"
+"""Environment variable that names a run to its jobs: where it goes on, and its process."""
+
+SECONDS_BETWEEN_LOOKS = 0.5
+"""Time after which a job has noticed that the run was killed."""
 
 
 class _Tee:
@@ -20,8 +29,9 @@ class _Tee:
         self._terminal, self._log = terminal, log
 
     def write(self, text: str) -> int:
-        self._log.write(text)
-        self._log.flush()
+        with suppress(OSError):  # A log on a full disk must not hide what the job has to say.
+            self._log.write(text)
+            self._log.flush()
         return self._terminal.write(text)
 
     def flush(self) -> None:
@@ -38,10 +48,17 @@ def job(snakemake: Any) -> Iterator[None]:
     A GauntletError ends the job with its message alone; any other error keeps its traceback. The log of a try that
     failed or was killed stays beside the log of the last one, as ``<name>.1.log``, ``<name>.2.log`` and so on.
     """
+    _end_with_the_run()
     path = Path(snakemake.log[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with path.open("w", encoding="utf-8") as stream:
+    try:
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("w", encoding="utf-8")
+    except GauntletError as error:
+        print(f"\n{error}\n", file=terminal)
+        sys.exit(1)
+    with closing_quietly(stream):
         sys.stderr = _Tee(terminal, stream)
         kept = _second_name(path)
         try:
@@ -70,6 +87,38 @@ def _second_name(path: Path) -> Path:
             return second
         else:
             return second
+
+
+@contextmanager
+def closing_quietly(stream: TextIO) -> Iterator[None]:
+    """Close a stream at the end, whose last lines may find no room."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            stream.close()
+
+
+def this_place() -> str:
+    """Return where processes see each other: the node, and under Slurm the allocation."""
+    return f"{os.uname().nodename}/{os.environ.get('SLURM_JOB_ID', '')}"
+
+
+def _end_with_the_run() -> None:
+    """Let the job end soon after the run that started it was killed, so that nothing goes on unseen.
+
+    A job that runs elsewhere, through Slurm, goes on.
+    """
+    place, _, process = os.environ.get(RUN_VARIABLE, "").rpartition(":")
+    if place != this_place():
+        return
+
+    def watch() -> None:
+        while is_alive(int(process)):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def log(message: str) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from gauntlet.models import HISTORY
-from gauntlet.runtime.files import atomic_path
 
 
 def write_history(rows: list[dict[str, Any]], folder: Path) -> None:
@@ -15,7 +14,8 @@ def write_history(rows: list[dict[str, Any]], folder: Path) -> None:
     A column that some epochs lack, such as one of a watch, is null there.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from gauntlet.runtime.tables import write_table
 
     measured = ("loss", "train_accuracy", "test_accuracy", "lr", "seconds")
     further = [
@@ -24,5 +24,4 @@ def write_history(rows: list[dict[str, Any]], folder: Path) -> None:
         if name not in (*measured, "epoch")
     ]
     columns = [("epoch", pa.int64()), *((name, pa.float64()) for name in (*measured, *further))]
-    with atomic_path(folder / HISTORY) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(columns)), temporary)
+    write_table(folder / HISTORY, pa.Table.from_pylist(rows, schema=pa.schema(columns)))

@@ -13,7 +13,8 @@ from torch import Tensor
 from gauntlet.contracts import Classifier
 from gauntlet.errors import DataError
 from gauntlet.models import MANIFEST, Normalized, bare_network, build_model, parameter_count, save_weights
-from gauntlet.runtime.files import file_sha256, write_json
+from gauntlet.runtime.checksums import write_sealed_json
+from gauntlet.runtime.files import file_sha256
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.training.channels_last import channels_first
@@ -51,10 +52,10 @@ def import_checkpoint(
     file = fetch(settings, Path(data_root) if data_root else None, Path(downloads), Path(accepted))
     model = build_model(specification)
     fill(model, read_tensors(file, FORMATS[settings.format]), FORMATS[settings.format], file)
-    save_weights(model, folder)
+    hashes = save_weights(model, folder)
     write_history([], Path(folder))
-    manifest = recorder.manifest(specification, checkpoint_sha256=file_sha256(file))
-    write_json(Path(folder) / MANIFEST, manifest)
+    manifest = recorder.manifest(specification, checkpoint_sha256=file_sha256(file), **hashes)
+    write_sealed_json(Path(folder) / MANIFEST, manifest)
     log(f"{parameter_count(model):,} parameters imported from {file}")
     return model.eval()
 
@@ -64,7 +65,7 @@ def fill(model: Classifier, tensors: Mapping[str, Tensor], layout: CheckpointFor
 
     Raises:
         DataError: naming what is left over, what is missing, what has another shape, or a normalization that
-            is not the model's.
+            is not the model's, or numbers that no network can have.
     """
     network = bare_network(model)
     own = network.state_dict()
@@ -81,10 +82,15 @@ def fill(model: Classifier, tensors: Mapping[str, Tensor], layout: CheckpointFor
         for name in renamed
         if name in own and renamed[name].shape != own[name].shape
     ]
+    shared = [name for name in renamed if name in own and own[name].is_floating_point()]
+    whole = [name for name in shared if not renamed[name].is_floating_point()]
+    infinite = [name for name in shared if not renamed[name].isfinite().all()]
     for problem, names in (
         ("holds tensors that the network has not", strange),
         ("lacks tensors of the network", missing),
         ("holds tensors of other shapes", reshaped),
+        ("holds integers where a network has fractions", whole),
+        ("holds numbers that are infinite or not a number", infinite),
     ):
         if names:
             raise DataError(f"{file} {problem}: {_some(names)}")

@@ -23,8 +23,8 @@ from gauntlet.contracts import (
 )
 from gauntlet.errors import GauntletError
 from gauntlet.models import LAST_WEIGHTS, MANIFEST, build_model, save_weights, to_device
+from gauntlet.runtime.checksums import write_sealed_json
 from gauntlet.runtime.devices import computes_in_bfloat16
-from gauntlet.runtime.files import write_json
 from gauntlet.runtime.job import log
 from gauntlet.runtime.manifest import Recorder
 from gauntlet.runtime.seeding import generator_for, seed_for
@@ -112,8 +112,9 @@ def train(
 
     network = state.network.eval()
     (folder / LAST_WEIGHTS).unlink(missing_ok=True)
+    hashes: dict[str, str] = {}
     if state.chosen_epoch is not None:
-        save_weights(network, folder, last=True)
+        hashes |= save_weights(network, folder, last=True)
         network.load_state_dict(state.chosen_weights)
     kept_epoch = state.chosen_epoch or len(state.history)
     kept = state.history[kept_epoch - 1]
@@ -127,9 +128,9 @@ def train(
             "Another learning rate, more epochs or, for a deep network without batch norm, `initialization: he` "
             "may help"
         )
-    save_weights(network, folder)
+    hashes |= save_weights(network, folder)
     write_history(state.history, folder)
-    write_json(
+    write_sealed_json(
         folder / MANIFEST,
         recorder.manifest(
             specification,
@@ -143,6 +144,8 @@ def train(
             train_accuracy=kept["train_accuracy"],
             test_accuracy=test_accuracy,
             **({"diverged_at_epoch": kept_epoch} if state.diverged else {}),
+            dataset_warnings=train_set.manifest.get("warnings", []),
+            **hashes,
         ),
     )
     discard_state(folder)

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from gauntlet.contracts import Companion
-from gauntlet.runtime.files import atomic_path, fingerprint
+from gauntlet.errors import DataError
+from gauntlet.runtime.checksums import discard, readable, sealed_path
+from gauntlet.runtime.files import fingerprint
 from gauntlet.runtime.job import log
 
 STATE = "resume.pt"
@@ -103,15 +105,23 @@ class TrainingState:
             "chosen_epoch": self.chosen_epoch,
             "chosen_weights": self.chosen_weights,
         }
-        with atomic_path(folder / STATE) as temporary:
+        with sealed_path(folder / STATE) as temporary:
             torch.save(state, temporary)
 
     def load(self, folder: Path, specification: Mapping[str, Any], device: torch.device) -> bool:
-        """Go to where an unfinished training of this specification stopped; False where there is none."""
+        """Go to where an unfinished training of this specification stopped; False where there is none.
+
+        A damaged state counts as none, and is removed.
+        """
         file = folder / STATE
         if not file.is_file():
             return False
-        stored = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            with readable(file):
+                stored = torch.load(file, map_location="cpu", weights_only=True)
+        except DataError as error:
+            discard(file, error)
+            return False
         if stored["specification"] != _identity(specification):
             log(f"{file} belongs to another specification; training starts anew")
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import re
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Mapping
@@ -50,11 +51,7 @@ def read_tensors(file: Path, layout: CheckpointFormat) -> dict[str, Tensor]:
         with torch.serialization.safe_globals([(Inert, name) for name in referred_globals(file)]):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        cause = str(error).partition("WeightsUnpickler error: ")[2].partition("\n")[0] or error
-        raise DataError(
-            f"{file} cannot be read without running code that it brings along: {cause}\n"
-            "If you trust its origin, save its tensors as safetensors and name that file in the configuration"
-        ) from error
+        raise _unreadable(file, error) from error
     if isinstance(content, Mapping):
         for container in layout.containers:
             if container in content:
@@ -65,6 +62,24 @@ def read_tensors(file: Path, layout: CheckpointFormat) -> dict[str, Tensor]:
             f"{file} holds no mapping of tensors {' or '.join(('at its top', *layout.containers))}"
         )
     return {str(name): tensor for name, tensor in content.items()}
+
+
+def _unreadable(file: Path, error: Exception) -> DataError:
+    """Return whether a file wants to run code, or is damaged, as an error."""
+    said = str(error)
+    # Behind it torch advises to load the file by running its code.
+    cause = said.partition("WeightsUnpickler error: ")[2] or said.removeprefix("Weights only load failed. ")
+    cause = cause.strip().partition("\n")[0]
+    if "allow_pickle" in said or re.search("unsupported (global|class|operand)", said, re.IGNORECASE):
+        wanted = re.search(r"GLOBAL (\S+)", said)
+        cause = f"it asks for {wanted[1]}" if wanted else cause
+        return DataError(
+            f"{file} cannot be read without running code that it brings along: {cause}\n"
+            "If you trust its origin, save its tensors as safetensors and name that file in the configuration"
+        )
+    return DataError(
+        f"{file} cannot be read: it is truncated, damaged or of another format ({cause}); get it again"
+    )
 
 
 def _numpy_arrays(file: Path) -> dict[str, np.ndarray]:
@@ -107,6 +122,8 @@ def referred_globals(file: Path) -> set[str]:
     named: set[str] = set()
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} in it is not what its checksum says")
             for member in archive.namelist():
                 if member.endswith("/data.pkl"):
                     with archive.open(member) as stream:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.analysis.results import Results, load_results
-from gauntlet.runtime.tables import with_manifest
+from gauntlet.runtime.tables import write_with_manifest
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def results_of(tmp_path: Path) -> Callable[..., Results]:
             manifest = {"specification": {"procedures": settings}}
             table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
             file = tmp_path / f"{name}.parquet"
-            pq.write_table(with_manifest(table, manifest), file)
+            write_with_manifest(file, table, manifest)
             entries[name] = {
                 "file": str(file),
                 "labels": dict((labels or {}).get(name, {})),

@@ -51,10 +51,10 @@ def test_idx_files_plain_or_compressed_give_their_images_and_labels(write_files,
     assert images.classes == ["0", "1", "2", "3", "4"]
 
 
-def test_fewer_images_than_published_are_noted(write_files, prepare):
+def test_fewer_images_than_published_are_warned_of(write_files, prepare):
     files = {"set/images-idx3-ubyte": idx(IMAGES), "set/labels-idx1-ubyte": idx(LABELS)}
     images = prepare(idx_settings(size=60_000), write_files(files))
-    assert "6 of 60,000 images" in images.manifest["notes"]
+    assert "6 of 60,000 images" in images.manifest["warnings"]
 
 
 @pytest.mark.parametrize("change", [-1, 1])

@@ -22,7 +22,7 @@ from gauntlet.datasets import prepare as preparing
 from gauntlet.datasets.imageset import open_split
 from gauntlet.datasets.prepare import availability, prepare_split
 from gauntlet.datasets.settings import DatasetSettings
-from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable
+from gauntlet.errors import ConfigurationError, DataError, ResourceUnavailable, StorageError
 from gauntlet.runtime.availability import Availability
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +70,7 @@ def test_local_files_go_before_downloaded_ones(settings, tmp_path):
     images = open_split(tmp_path / "out")
     assert images.images.ravel().tolist() == [7, 8]
     assert images.manifest["source"]["origin"] == "data_root"
-    assert images.manifest["notes"] == [
+    assert images.manifest["warnings"] == [
         "images.gz differs from the published file",
         "labels.gz differs from the published file",
         "2 of 3 images",
@@ -160,8 +160,8 @@ def test_a_failure_leaves_an_earlier_result_as_it_was(settings, tmp_path, monkey
     def full_disk(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(preparing, "write_json", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(preparing, "write_sealed_json", full_disk)
+    with pytest.raises(StorageError, match="out cannot be written: no space is left on the disk"):
         prepare_split(settings, "set", "test", tmp_path / "out", data_root=own)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "own"]
@@ -241,3 +241,17 @@ def test_the_settings_of_data_sets_load_no_heavy_library():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "manifest.json"])
+def test_every_flipped_bit_of_a_prepared_split_is_found(settings, tmp_path, name):
+    own = write(tmp_path / "own", PUBLISHED)
+    prepare_split(settings, "set", "test", tmp_path / "out", data_root=own)
+    file = tmp_path / "out" / name
+    content = file.read_bytes()
+    for place in range(0, len(content), max(1, len(content) // 60)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(DataError, match="rm "):
+            open_split(tmp_path / "out")
+    file.write_bytes(content)
+    assert len(open_split(tmp_path / "out")) == 3

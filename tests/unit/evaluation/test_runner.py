@@ -16,6 +16,7 @@ from torch import nn
 
 from gauntlet.contracts import PROCEDURES, Batch, Cost, Outcome, Procedure, Task
 from gauntlet.datasets import ImageSet
+from gauntlet.errors import DataError
 from gauntlet.evaluation.merging import merge_shards
 from gauntlet.evaluation.runner import Shard, run_shard
 
@@ -217,3 +218,40 @@ def test_references_are_the_same_training_images_for_every_chunk(tmp_path, model
     rows = {tuple(image.ravel()): label for image, label in zip(images.images, images.labels, strict=True)}
     pairs = zip(seen[0].images.numpy(), seen[0].labels.tolist(), strict=True)
     assert all(rows[tuple(image.ravel())] == label for image, label in pairs)
+
+
+def flip(file: Path, place: int = -200) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 4
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip, lambda file: file.write_bytes(file.read_bytes()[:90]), Path.touch])
+@pytest.mark.parametrize("kind", ["a/*/00001.parquet", "a/*/00001.npy", "selection-*.npz"])
+def test_a_damaged_cache_is_computed_anew_with_the_same_numbers(
+    tmp_path, model, images, capsys, kind, damage
+):
+    whole = evaluate(tmp_path, model, images)
+    (file,) = (tmp_path / "cache").glob(kind)
+    if damage is Path.touch:
+        file.write_bytes(b"")
+    else:
+        damage(file)
+    Jitter.calls.clear()
+    pd.testing.assert_frame_equal(evaluate(tmp_path, model, images), whole)
+    assert len(Jitter.calls) == (0 if kind.startswith("selection") else 1)
+    said = capsys.readouterr().err
+    assert f"{file.name} is damaged" in said
+    assert "it is removed and computed anew" in said
+
+
+def test_a_damaged_shard_is_refused_by_name(tmp_path, model, images):
+    evaluate(tmp_path, model, images, shards=2)
+    for name in ("shard-1.parquet", "shard-0.npz"):
+        content = (tmp_path / name).read_bytes()
+        flip(tmp_path / name)
+        with pytest.raises(DataError, match=f"{name} is damaged"):
+            merge_shards(
+                [tmp_path / "shard-0.parquet", tmp_path / "shard-1.parquet"], tmp_path / "again.parquet"
+            )
+        (tmp_path / name).write_bytes(content)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.configuration import paths
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import write_json
-from gauntlet.runtime.tables import with_manifest
+from gauntlet.runtime.tables import write_with_manifest
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def made(workflow_of):
     table = paths.evaluation_file("demo", "toy", "attacks-4")
     table.parent.mkdir(parents=True)
     manifest = {"specification": workflow.evaluation_specification("toy", "attacks-4")}
-    pq.write_table(with_manifest(pa.table({"rank": [0, 1]}), manifest), table)
+    write_with_manifest(table, pa.table({"rank": [0, 1]}), manifest)
     return workflow
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs
@@ -25,7 +24,7 @@ from gauntlet.reporting.making import check_claims, make_artefact, write_claims
 from gauntlet.reporting.panels import draw_cdf, draw_heatmap, draw_histograms, draw_lines
 from gauntlet.reporting.style import new_figure, shared_legend
 from gauntlet.reporting.writers import FIGURE_OUTPUTS, TABLE_OUTPUTS
-from gauntlet.runtime.tables import with_manifest
+from gauntlet.runtime.tables import write_with_manifest
 
 WORK = "invented2020"
 CHAPTER = "hardening"
@@ -150,10 +149,7 @@ def _write_evaluation(path: Path, model: str, robustness: float, count: int) -> 
         "seconds": 12.5,
         "selection": {"samples": count, "skipped": []},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        with_manifest(pa.Table.from_pandas(pd.concat(frames), preserve_index=False), manifest), path
-    )
+    write_with_manifest(path, pa.Table.from_pandas(pd.concat(frames), preserve_index=False), manifest)
 
 
 @pytest.fixture(scope="session")

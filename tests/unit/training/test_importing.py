@@ -279,3 +279,40 @@ def test_a_file_that_is_no_checkpoint_is_refused(name, tmp_path):
     file.write_bytes(b"<html>quota exceeded</html>")
     with pytest.raises(DataError, match=name):
         imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_called_truncated_and_not_dangerous(kept, zipped, publish, tmp_path):
+    file = publish(locuslab(random_network(THIN)), _use_new_zipfile_serialization=zipped)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(DataError, match=r"net.pt cannot be read: it is truncated"):
+        imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
+
+
+def test_a_flipped_bit_of_a_zipped_checkpoint_is_found(publish, tmp_path):
+    file = publish(locuslab(random_network(THIN)))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"net.pt cannot be read: .* not what its checksum says"):
+        imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensor: tensor.flatten().fill_(float("nan")).view_as(tensor), "infinite or not a number"),
+        (lambda tensor: tensor / 0, "infinite or not a number"),
+        (lambda tensor: tensor.to(torch.int64), "holds integers"),
+    ],
+)
+def test_numbers_that_no_network_can_have_are_refused(change, message, publish, tmp_path):
+    state = hadisalman(random_network(THIN))
+    name = next(name for name in state["state_dict"] if name.endswith("conv1.weight"))
+    state["state_dict"][name] = change(state["state_dict"][name] + 1)
+    file = publish(state)
+    with pytest.raises(DataError, match=message) as caught:
+        imported(specification(THIN, file, "hadisalman_cifar"), tmp_path)
+    assert "conv1.weight" in str(caught.value)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from gauntlet.errors import GauntletError
 from gauntlet.models import load_model
-from gauntlet.runtime.files import read_json
+from gauntlet.runtime.files import file_sha256, read_json
 from gauntlet.runtime.seeding import generator_for
 from gauntlet.training import loop
 from gauntlet.training.images import DeviceImages
@@ -214,3 +214,27 @@ def test_adams_first_update_is_as_long_as_its_learning_rate():
     model.weight.grad = torch.full((1, 1), -7.0)
     make_optimizer(Adam(name="adam", lr=0.1), model).step()
     assert model.weight.item() == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+def test_a_damaged_state_is_removed_and_training_starts_anew_with_the_same_weights(
+    specification, train_set, test_set, uninterrupted, tmp_path, monkeypatch, capsys, damage
+):
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(StopError):
+            loop.train(specification, train_set, test_set, folder, "cpu")
+    state = folder / "resume.pt"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 16
+    state.write_bytes({"flipped": content, "truncated": content[: len(content) // 3], "empty": b""}[damage])
+    loop.train(specification, train_set, test_set, folder, "cpu")
+    assert equal(weights(folder), weights(uninterrupted))
+    assert "resume.pt is damaged" in capsys.readouterr().err
+
+
+def test_the_manifest_holds_the_hash_of_the_weights(uninterrupted):
+    manifest = read_json(uninterrupted / "manifest.json")
+    assert manifest["weights_sha256"] == file_sha256(uninterrupted / "weights.safetensors")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
@@ -19,7 +18,7 @@ from gauntlet.configuration import Catalogue, load_catalogue
 from gauntlet.configuration.specifications import artefact_specification, claim_specification
 from gauntlet.reporting.making import find_function
 from gauntlet.runtime.files import write_json
-from gauntlet.runtime.tables import with_manifest
+from gauntlet.runtime.tables import write_with_manifest
 
 CONFIG = Path(__file__).parents[3] / "config"
 PUBLISHED = CONFIG / "published"
@@ -75,7 +74,7 @@ def inputs_of(
                 frame, manifest, images = world.evaluation(evaluation)
                 file = folder / f"{evaluation}.parquet"
                 table = pa.Table.from_pandas(frame, preserve_index=False)
-                pq.write_table(with_manifest(table, manifest), file)
+                write_with_manifest(file, table, manifest)
                 if images:
                     np.savez(file.with_suffix(".npz"), **images)
                 written[id(world), evaluation] = world, file, set(frame["procedure"])
