@@ -22,8 +22,8 @@ from gauntlet.setting_types import Number, Radius
 class PrincipalProjection(nn.Module):
     """Project images onto the principal directions whose variance exceeds a bound, around their mean.
 
-    The buffers are saved with the network: ``mean`` ``[D]``, ``directions`` ``[D, k]`` and ``variances``
-    ``[D]`` (of all directions, largest first).
+    The buffers are saved with the network: ``mean`` ``[D]``, ``directions`` ``[D, k]`` and their ``variances``
+    ``[k]``, largest first.
 
     Args:
         dimension: D, numbers per image.
@@ -40,7 +40,7 @@ class PrincipalProjection(nn.Module):
         self.least_variance = least_variance
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("directions", torch.zeros(dimension, 0))
-        self.register_buffer("variances", torch.zeros(dimension))
+        self.register_buffer("variances", torch.zeros(0))
 
     def fit(self, images: Tensor) -> None:
         """Take mean and directions from the training images, uint8 ``[N, C, H, W]``.
@@ -48,18 +48,17 @@ class PrincipalProjection(nn.Module):
         Raises:
             ConfigurationError: no direction has enough variance.
         """
-        mean, variances, directions = principal_components(images)
-        kept = int((variances > self.least_variance).sum())
-        if not kept:
+        mean, variances, directions, total = principal_components(images, least_variance=self.least_variance)
+        if not len(variances):
             raise ConfigurationError(
                 "no principal direction of the training images has enough variance",
                 key="architecture.threshold",
-                found=f"variances up to {variances[0]:.3g}, {self.least_variance:.3g} needed",
+                found=f"{total:.3g} in all directions together, more than {self.least_variance:.3g} needed in one",
             )
         self.mean, self.variances = mean.to(self.mean), variances.to(self.mean)
-        self.directions = directions[:, :kept].contiguous().to(self.mean)
-        share = float(variances[:kept].sum() / variances.sum())
-        log(f"kept {kept} of {len(variances)} principal directions, {share:.1%} of the variance")
+        self.directions = directions.contiguous().to(self.mean)
+        share = float(variances.sum()) / total
+        log(f"kept {len(variances)} of {len(mean)} principal directions, {share:.1%} of the variance")
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the projected images, of the same shape ``[N, C, H, W]``; not confined to [0, 1].
@@ -80,9 +79,10 @@ class PrincipalProjection(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Accept any number of directions: how many are kept is known only from the training images."""
-        saved = state_dict.get(f"{prefix}directions")
-        if saved is not None:
-            self.directions = self.directions.new_empty(saved.shape)
+        for name in ("directions", "variances"):
+            saved = state_dict.get(f"{prefix}{name}")
+            if saved is not None:
+                setattr(self, name, getattr(self, name).new_empty(saved.shape))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

@@ -50,7 +50,7 @@ class Whitening(nn.Module):
 
     def fit(self, images: Tensor) -> None:
         """Take mean and directions from the training images, uint8 ``[N, C, H, W]``."""
-        mean, variances, directions = principal_components(
+        mean, variances, directions, _ = principal_components(
             images, lambda part: contrast_normalized(unit_range(part))
         )
         self.mean = mean.to(self.mean)
