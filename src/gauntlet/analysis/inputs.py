@@ -102,13 +102,14 @@ class ArtefactInputs:
         return found[0]
 
 
-def load_inputs(spec: Mapping[str, Any]) -> ArtefactInputs:
+def load_inputs(spec: Mapping[str, Any], read: dict[Path, EvaluationTable] | None = None) -> ArtefactInputs:
     """Return the inputs that the specification of an artefact or a claim describes; tables are read when first used.
 
     Args:
         spec: ``work``, ``name``, ``scale``, and as far as needed ``title`` (of a claim: ``statement``),
             ``settings``, ``evaluations`` (file, labels and procedures by name), ``models`` (folder and labels by
             name), ``datasets`` (folder by name) and ``published`` (files).
+        read: see `load_results`.
     """
     tables = []
     for file in map(Path, spec.get("published", ())):
@@ -120,7 +121,7 @@ def load_inputs(spec: Mapping[str, Any]) -> ArtefactInputs:
         name=spec["name"],
         scale=spec["scale"],
         settings=dict(spec.get("settings", {})),
-        results=load_results(spec.get("evaluations", {})),
+        results=load_results(spec.get("evaluations", {}), read),
         models=tuple(
             TrainedModel(name, Path(entry["folder"]), entry["labels"])
             for name, entry in spec.get("models", {}).items()

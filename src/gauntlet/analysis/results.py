@@ -42,20 +42,32 @@ class EvaluationTable:
         with readable(self.path):
             return pd.read_parquet(self.path)
 
+    def rows(self, procedure: str) -> pd.DataFrame:
+        """Return the rows of a procedure in the order of the samples, without columns that it does not have."""
+        if procedure not in self._rows:
+            rows = self.frame.iloc[self._positions[procedure]]
+            self._rows[procedure] = rows.dropna(axis="columns", how="all").reset_index(drop=True)
+        return self._rows[procedure]
+
+    def samples(self, procedure: str) -> pd.MultiIndex:
+        """Return the samples of a procedure in their order, as an index."""
+        if procedure not in self._samples:
+            self._samples[procedure] = pd.MultiIndex.from_frame(self.rows(procedure)[list(SAMPLE)])
+        return self._samples[procedure]
+
+    # An artefact reads few of an evaluation's hundreds of procedures: only those are cut out of the table.
     @cached_property
-    def by_procedure(self) -> dict[str, pd.DataFrame]:
-        """The rows of each procedure in the order of the samples, without columns that it does not have."""
-        groups = self.frame.groupby("procedure", sort=False)
-        return {
-            str(name): rows.dropna(axis="columns", how="all").reset_index(drop=True) for name, rows in groups
-        }
+    def _positions(self) -> dict[str, np.ndarray]:
+        groups = self.frame.groupby("procedure", sort=False).indices
+        return {str(name): np.asarray(rows) for name, rows in groups.items()}
 
     @cached_property
-    def samples(self) -> dict[str, pd.MultiIndex]:
-        """The samples of each procedure in their order, as an index."""
-        return {
-            name: pd.MultiIndex.from_frame(rows[list(SAMPLE)]) for name, rows in self.by_procedure.items()
-        }
+    def _rows(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def _samples(self) -> dict[str, pd.MultiIndex]:
+        return {}
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -166,14 +178,14 @@ class Results:
         """The rows of the one selected procedure, in the order of the samples, without labels."""
         self.one()
         ((evaluation, procedure),) = self._pairs()
-        return self.tables[evaluation].by_procedure[procedure]
+        return self.tables[evaluation].rows(procedure)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One tidy frame: a row per sample and procedure, with the labels as columns."""
         pieces = []
         for _, labels in self.procedures.iterrows():
-            rows = self.tables[labels["evaluation"]].by_procedure[labels["procedure"]]
+            rows = self.tables[labels["evaluation"]].rows(labels["procedure"])
             known = labels.dropna()
             pieces.append(rows.drop(columns="procedure").assign(**known))
         return pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
@@ -201,7 +213,7 @@ class Results:
     def correct(self) -> pd.Series:
         """Whether the clean image is classified correctly, by sample, for procedures that share their samples."""
         evaluation, procedure = self._pairs()[0]
-        rows = self.tables[evaluation].by_procedure[procedure]
+        rows = self.tables[evaluation].rows(procedure)
         return pd.Series(rows["correct"].to_numpy(dtype=bool), index=self._samples, name="correct")
 
     # --- what was run ---------------------------------------------------------------------------------------
@@ -242,7 +254,7 @@ class Results:
     def _samples(self) -> pd.MultiIndex:
         """The samples of the first selected procedure."""
         evaluation, procedure = self._pairs()[0]
-        return self.tables[evaluation].samples[procedure]
+        return self.tables[evaluation].samples(procedure)
 
     def _pairs(self) -> list[tuple[str, str]]:
         """Evaluation and name of each selected procedure."""
@@ -255,21 +267,26 @@ class Results:
         return self.procedures[name]
 
 
-def load_results(evaluations: Mapping[str, Mapping[str, Any]]) -> Results:
+def load_results(
+    evaluations: Mapping[str, Mapping[str, Any]], read: dict[Path, EvaluationTable] | None = None
+) -> Results:
     """Return the results of an artefact's evaluations; tables are read when first used.
 
     Args:
         evaluations: by name ``file``, ``labels`` (of model and evaluation), ``procedures`` (labels by name) and
             perhaps ``network`` (folder of the model).
+        read: tables by file, shared by callers that read the same ones; new ones are added.
     """
     records = [
         {"evaluation": name, "procedure": procedure, **entry["labels"], **labels}
         for name, entry in evaluations.items()
         for procedure, labels in entry["procedures"].items()
     ]
-    tables = {
-        name: EvaluationTable(Path(entry["file"]), Path(entry["network"]) if "network" in entry else None)
-        for name, entry in evaluations.items()
-    }
+    read = {} if read is None else read
+    tables = {}
+    for name, entry in evaluations.items():
+        path = Path(entry["file"])
+        network = Path(entry["network"]) if "network" in entry else None
+        tables[name] = read.setdefault(path, EvaluationTable(path, network))
     # Plain objects: label columns are short, mixed in type and selected from again and again.
     return Results(pd.DataFrame(records, dtype=object), tables)

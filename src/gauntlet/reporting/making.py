@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from gauntlet.analysis.inputs import load_inputs
+from gauntlet.analysis.results import EvaluationTable
 from gauntlet.analysis.verdicts import Verdict, not_testable
 from gauntlet.errors import ConfigurationError, GauntletError, did_you_mean
 from gauntlet.reporting.artefacts import Figure, Table
@@ -109,11 +110,12 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
         RuntimeError: a check failed; the message names the claim.
     """
     rows = []
+    read: dict[Path, EvaluationTable] = {}
     for claim in spec["claims"]:
         check = (
             None if claim["untestable"] else find_function(claim["work"], claim["chapter"], claim["check"])
         )
-        verdict = _verdict(claim, check)
+        verdict = _verdict(claim, check, read)
         log(f"{claim['name']}: {verdict.decision}")
         numbers = {key: _finite(value) for key, value in verdict.numbers.items()}
         rows.append(
@@ -155,11 +157,13 @@ def _written(setting: Any) -> str:
     return f"{setting:.4g}" if isinstance(setting, float) else str(setting)
 
 
-def _verdict(claim: Mapping[str, Any], check: Callable[..., Any] | None) -> Verdict:
+def _verdict(
+    claim: Mapping[str, Any], check: Callable[..., Any] | None, read: dict[Path, EvaluationTable]
+) -> Verdict:
     if check is None or claim.get("missing"):
         return not_testable(claim.get("missing") or claim["untestable"])
     try:
-        verdict = check(load_inputs(claim))
+        verdict = check(load_inputs(claim, read))
     except GauntletError:
         raise
     except Exception as error:
