@@ -12,7 +12,7 @@ SUBMIT = ("--profile", "profiles/slurm", "--config", "scale=demo")
 LOCALLY = ("--cores", "1", "--config", "scale=demo")
 # States of jobs are asked for every few seconds, where the profile leaves it at most of a minute.
 SOON = ("--slurm-init-seconds-before-status-checks", "3")
-# Tables of one demo work: four trainings and four certifications; a training, an attack and a picture.
+# A table of one demo work, made from four trainings, and a figure, made from a training and an attack.
 TABLES = ("reports/demo/song/table-convergence.csv", "reports/demo/song/figure-2-4.csv")
 MODEL = "results/demo/models/song-undefended"
 CHUNKS = "results/demo/chunks/song/undefended"
