@@ -251,6 +251,7 @@ class Workflow:
                     "document": work.about.document.model_dump(),
                     "artefacts": list(self._site_artefacts(name, work)),
                     "claims": f"{name}/claims.csv",
+                    "chapters": list(work.chapters),
                     "page": f"{name}/index.html",
                 }
                 for name, work in self.catalogue.works.items()
@@ -265,6 +266,7 @@ class Workflow:
             yield {
                 "name": artefact,
                 "kind": "figure" if paths.is_figure(artefact) else "table",
+                "chapter": work.chapter_of("artefacts", artefact),
                 "title": paths.artefact_title(artefact, entry.title),
                 "files": [file.relative_to(root).as_posix() for file in files],
                 "meta": paths.artefact_meta(self.scale, name, artefact).relative_to(root).as_posix(),

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gauntlet.analysis.verdicts import DECISIONS
+from gauntlet.analysis.verdicts import DECISIONS, Decision
 from gauntlet.reporting.numerals import ABSENT, duration, format_number
 from gauntlet.runtime.checksums import read_sealed_json
 
@@ -39,6 +39,13 @@ SYMBOLS = {
     "by construction": "=",
     "not testable": "○",
 }
+
+OUTCOMES: dict[str, tuple[Decision, ...]] = {
+    "stand": ("supported", "by construction"),
+    "fall": ("contradicted",),
+    "remain open": ("inconclusive", "not testable"),
+}
+"""Verdicts in three words, for a reader with one minute."""
 
 _LONG_TABLE_ROWS = 14
 _COMPARED_ROWS = 200
@@ -116,6 +123,17 @@ def count_decisions(verdicts: Iterable[Mapping[str, str]]) -> dict[str, int]:
     return {decision: found[decision] for decision in DECISIONS}
 
 
+def count_outcomes(verdicts: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    """Count the claims that stand, fall and remain open."""
+    decisions = count_decisions(verdicts)
+    return {outcome: sum(decisions[each] for each in joined) for outcome, joined in OUTCOMES.items()}
+
+
+def share(part: int, whole: int) -> str:
+    """Write a part of a whole in percent, or a dash where there is nothing to take a part of."""
+    return f"{100 * part / whole:.0f}\u202f%" if whole else ABSENT
+
+
 def add_agreements(cards: Iterable[Card]) -> dict[str, int]:
     """Add up how many published numbers were reproduced and lie inside our intervals."""
     total = dict.fromkeys(("published", "reproduced", "with_interval", "inside"), 0)
@@ -136,7 +154,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters["duration"] = duration
-    templates.globals |= {"symbols": SYMBOLS, "decisions": DECISIONS, "scale_notes": SCALE_NOTES}
+    templates.globals |= {
+        "symbols": SYMBOLS,
+        "decisions": DECISIONS,
+        "outcomes": OUTCOMES,
+        "scale_notes": SCALE_NOTES,
+        "share": share,
+    }
     return templates
 
 

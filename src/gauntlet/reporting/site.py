@@ -10,6 +10,7 @@ from gauntlet.reporting.pages import (
     Card,
     add_agreements,
     count_decisions,
+    count_outcomes,
     load_card,
     load_verdicts,
     render_page,
@@ -22,8 +23,8 @@ def build_site(spec: Mapping[str, Any], reports: str | Path) -> Path:
 
     Args:
         spec: ``scale``, ``seed``, ``missing`` (reason by resource) and ``works``: per work its ``name``,
-            ``title``, ``document`` (citation), ``artefacts`` (``name``, ``title``, ``missing``: reason or
-            None), ``claims`` and ``page`` (files relative to the scale's folder).
+            ``title``, ``document`` (citation), ``chapters``, ``artefacts`` (``name``, ``title``, ``chapter``,
+            ``missing``: reason or None), ``claims`` and ``page`` (files relative to the scale's folder).
         reports: the folder that holds one folder per scale.
 
     Returns:
@@ -52,6 +53,7 @@ def _work(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         for entry in spec["artefacts"]
     ]
     verdicts = load_verdicts(folder / spec["claims"]) if spec["claims"] else []
+    chapters = {entry["name"]: entry["chapter"] for entry in spec["artefacts"]}
     return {
         "name": spec["name"],
         "title": spec["title"],
@@ -63,6 +65,12 @@ def _work(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "absent": [card for card in cards if not card.made],
         "verdicts": verdicts,
         "summary": _summary(cards, verdicts),
+        "closeness": {
+            chapter.replace("_", " "): add_agreements(
+                card for card in cards if chapters[card.name] == chapter
+            )
+            for chapter in spec["chapters"]
+        },
         "seconds": sum(_origins(cards)["inputs"].values()),
     }
 
@@ -73,6 +81,7 @@ def _summary(cards: list[Card], verdicts: list[dict[str, str]]) -> dict[str, Any
         "artefacts": len(cards),
         "agreement": add_agreements(cards),
         "decisions": count_decisions(verdicts),
+        "outcomes": count_outcomes(verdicts),
         "claims": len(verdicts),
     }
 

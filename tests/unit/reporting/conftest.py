@@ -297,9 +297,16 @@ def reports(made_once: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def site_spec() -> dict[str, Any]:
     """The specification of the site, as the workflow passes it."""
-    entries = [{"name": name, "title": title, "missing": None} for name, _, title in ARTEFACTS]
+    entries = [
+        {"name": name, "title": title, "chapter": CHAPTER, "missing": None} for name, _, title in ARTEFACTS
+    ]
     entries.append(
-        {"name": "table-9", "title": "Table 9: <large>", "missing": "ImageNet is not in data_root"}
+        {
+            "name": "table-9",
+            "title": "Table 9: <large>",
+            "chapter": "scaling",
+            "missing": "ImageNet is not in data_root",
+        }
     )
     document = {"author": "A. N. Author", "title": "On <Invention>", "kind": "thesis", "year": 2020}
     return json.loads(
@@ -314,6 +321,7 @@ def site_spec() -> dict[str, Any]:
                         "title": "Invented defences",
                         "document": {**document, "institution": None, "url": "https://example.org/work"},
                         "artefacts": entries,
+                        "chapters": [CHAPTER, "scaling"],
                         "claims": f"{WORK}/claims.csv",
                         "page": f"{WORK}/index.html",
                     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -112,9 +114,37 @@ def test_readers_without_eyes_get_alternatives_and_scopes(page: tuple[Path, Stru
 
 def test_the_scoreboard_counts_artefacts_numbers_and_verdicts(page: tuple[Path, Structure]) -> None:
     html = page[0].read_text(encoding="utf-8")
-    board = html[html.index('class="scoreboard"') : html.index('id="invented2020"')]
+    board = html[html.index('class="scoreboard"') : html.index('id="closeness"')]
     cells = [line.split("<")[0] for line in board.split('<td class="number">')[1:]]
-    assert cells == ["4 / 5", "4 / 5", "2", "1", "0", "0", "1"]
+    assert cells == ["4 / 5", "2", "1", "0", "0", "1"]
+
+
+def test_the_index_opens_with_what_was_asked_and_how_many_claims_stand(
+    page: tuple[Path, Structure],
+) -> None:
+    html = page[0].read_text(encoding="utf-8")
+    answer = html[html.index('id="answer"') : html.index('id="scoreboard"')]
+    tiles = re.findall(r"<dt>(.*?)</dt><dd>(\d+)</dd>", answer)
+    assert tiles == [
+        ("claims asked", "4"),
+        ("stand, on digits", "2"),
+        ("fall, on digits", "1"),
+        ("remain open, on digits", "1"),
+    ]
+    assert "Of 5 published numbers, 4 (80\u202f%) stand beside a reproduced one" in answer
+
+
+def test_closeness_is_told_by_work_and_chapter_as_shares(page: tuple[Path, Structure], reports: Path) -> None:
+    html = page[0].read_text(encoding="utf-8")
+    rows = html[html.index('class="closeness"') : html.index('id="invented2020"')]
+    cells = [line.split("</td>")[0] for line in rows.split('<td class="number">')[1:]]
+    counted = json.loads((reports / "demo" / "invented2020" / "table-1.json").read_text())["agreement"]
+    inside = f"{counted['inside']} <small>{100 * counted['inside'] / 4:.0f}\u202f%</small>"
+    assert cells == ["5", "4 <small>80\u202f%</small>", "4", inside] * 2, (
+        "the work and its one compared chapter"
+    )
+    assert "hardening</th>" in rows
+    assert "scaling</th>" not in rows, "a chapter without published numbers has no closeness"
 
 
 def test_what_was_skipped_is_told_with_its_reason(page: tuple[Path, Structure]) -> None:
