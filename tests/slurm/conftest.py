@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -149,7 +150,7 @@ class Project:
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def wait_until(happened: Callable[[], object], what: str, seconds: float = 300) -> None:
+def wait_until(happened: Callable[[], object], what: str, seconds: float = 900) -> None:
     """Wait for something to happen."""
     deadline = time.monotonic() + seconds
     while not happened():
@@ -232,7 +233,7 @@ def project(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[str], Projec
     yield make
     for process in started:
         if process.poll() is None:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             process.wait()
 
 

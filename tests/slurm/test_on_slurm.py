@@ -42,7 +42,7 @@ evaluations:
 
 def long_enough_to_be_ended(chapter):
     """A training of one network, and an attack on it in nine chunks, that each take a minute or more."""
-    chapter["models"]["song-undefended"]["training"]["epochs"] = {"demo": 60, "full": 60}
+    chapter["models"]["song-undefended"]["training"]["epochs"] = {"demo": 120, "full": 120}
     entry = chapter["evaluations"]["undefended"]
     entry["chunk"] = 4
     entry["procedures"]["carlini-wagner"]["settings"]["steps"] = {"demo": 1500, "full": 1500}

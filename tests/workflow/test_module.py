@@ -51,7 +51,6 @@ def test_another_workflow_goes_on_with_a_figure_of_this_one(other):
     other.run()
     rows = (other.folder / DIAGRAM).read_text().splitlines()
     assert (other.folder / "rows.txt").read_text().strip() == str(len(rows))
-    assert other.planned() == []
 
 
 def test_all_of_a_work_is_planned_from_another_folder_with_the_settings_of_the_other_workflow(other):
