@@ -9,6 +9,10 @@ from gauntlet.configuration.catalogue import Catalogue
 from gauntlet.configuration.grammar import Evidence
 from gauntlet.configuration.references import artefact_function, claim_function
 
+_MOST_RELATED = 4
+_NEAR = 0.5
+"""Part of the nearest artefact's overlap with a claim at which another one is still named beside it."""
+
 
 def evidence(catalogue: Catalogue, work: str, entry: Evidence) -> dict[str, Any]:
     """Return everything that an artefact or a claim is made from, by name, with its labels."""
@@ -38,6 +42,25 @@ def evidence(catalogue: Catalogue, work: str, entry: Evidence) -> dict[str, Any]
     }
 
 
+def related_artefacts(catalogue: Catalogue, work: str, entry: Evidence) -> list[str]:
+    """Return the tables and figures that show what a claim is judged on, the nearest first.
+
+    Near are those that share the largest part of their evaluations and models with the claim.
+    """
+
+    def inputs(each: Evidence) -> set[str]:
+        return {*catalogue.evaluations_of(work, each), *catalogue.models_of(each)}
+
+    judged, near = inputs(entry), {}
+    for name, artefact in catalogue.works[work].content.artefacts.items():
+        shown = inputs(artefact)
+        if judged & shown:
+            near[name] = len(judged & shown) / len(judged | shown)
+    best = max(near.values(), default=0)
+    close = [name for name, part in near.items() if part >= best * _NEAR]
+    return sorted(close, key=lambda name: -near[name])[:_MOST_RELATED]
+
+
 def artefact_specification(catalogue: Catalogue, work: str, name: str) -> dict[str, Any]:
     """Return what an artefact depends on, apart from the content of its inputs."""
     entry = catalogue.artefact(work, name)
@@ -65,6 +88,7 @@ def claim_specification(catalogue: Catalogue, work: str, name: str) -> dict[str,
         "reduced": entry.reduced or "",
         "untestable": entry.untestable or "",
         "check": claim_function(name, entry.check),
+        "artefacts": related_artefacts(catalogue, work, entry),
         "scale": catalogue.scale,
         **evidence(catalogue, work, entry),
     }

@@ -26,7 +26,7 @@ from gauntlet.runtime.files import atomic_path, write_text
 from gauntlet.runtime.job import log
 
 CLAIM_COLUMNS = (
-    "claim", "source", "statement", "reduced", "criterion", "decision", "reason", "numbers", "scale",
+    "claim", "source", "statement", "reduced", "criterion", "decision", "reason", "numbers", "scale", "artefacts",
 )  # fmt: skip
 
 
@@ -84,7 +84,12 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
         raise TypeError(
             f"{spec['work']}: {spec['name']} is a {spec['kind']}, but {spec['make']} returned a {returned}"
         )
-    provenance = provenance_of(inputs)
+    provenance = replace(
+        provenance_of(inputs),
+        entry=f"config/works/{spec['work']}/{spec['chapter']}.yaml",
+        function=f"gauntlet.works.{spec['work']}.{spec['chapter']}.{spec['make']}",
+        published=tuple(f"config/published/{spec['work']}/{Path(file).name}" for file in spec["published"]),
+    )
     notes = (*artefact.notes, *(f"Unusual data: {warning}." for warning in provenance.warnings))
     artefact = replace(artefact, notes=notes)
     if isinstance(artefact, Table):
@@ -99,12 +104,13 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
     Args:
         spec: ``claims``: per claim what `load_inputs` takes, with ``chapter``, ``source``, ``check`` (the
             chapter's function), ``reduced`` (what is judged at this scale in place of the statement),
-            ``untestable`` (why nothing can be judged at this scale) and ``missing`` (why its inputs cannot be had).
+            ``untestable`` (why nothing can be judged at this scale), ``missing`` (why its inputs cannot be had) and
+            ``artefacts`` (the tables and figures that show what it is judged on).
 
     Returns:
         One row per claim: its name and number in the specification, what it says, what was judged in its place,
         what counts as support (see `criterion`; empty for a claim that is not testable at this scale), the decision
-        with its reason, and the numbers that decided, as JSON.
+        with its reason, the numbers that decided, as JSON, and the artefacts that show them.
 
     Raises:
         RuntimeError: a check failed; the message names the claim.
@@ -126,6 +132,7 @@ def check_claims(spec: Mapping[str, Any]) -> pd.DataFrame:
                 "decision": verdict.decision,
                 "reason": verdict.reason,
                 "numbers": json.dumps(numbers),
+                "artefacts": " ".join(claim["artefacts"]),
             }
         )
     return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))

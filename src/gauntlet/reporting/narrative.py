@@ -15,6 +15,7 @@ from gauntlet.reporting.pages import (
     load_card,
     load_verdicts,
     render_part,
+    rerun_command,
 )
 
 
@@ -94,9 +95,7 @@ class Narrative:
 
     def rerun(self, artefact: str) -> Fragment:
         """Show the command that makes one artefact again, and all that it depends on."""
-        suffix = "csv" if artefact.startswith("table-") else "svg"
-        target = f"reports/{self.scale}/{self.work}/{artefact}.{suffix}"
-        return Fragment(render_part("command", f"snakemake --cores all --forcerun -- {target}"))
+        return Fragment(render_part("command", rerun_command(self.folder, artefact)))
 
     def _matching(self, pattern: str) -> list[str]:
         if "*" not in pattern:
@@ -104,7 +103,9 @@ class Narrative:
         return [name for name in self.artefacts() if fnmatchcase(name, pattern)]
 
     def _cards(self, names: Iterable[str]) -> Fragment:
-        return Fragment("\n".join(render_part("card", load_card(self.folder, name), "") for name in names))
+        verdicts = load_verdicts(self.folder / "claims.csv")
+        cards = [load_card(self.folder, name, verdicts=verdicts) for name in names]
+        return Fragment("\n".join(render_part("card", card, "") for card in cards))
 
 
 def _reading_order(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -64,6 +64,10 @@ class Card:
         files: file names by suffix.
         compared: published beside reproduced numbers: header and rows as the csv has them.
         compared_total: number of compared rows in the csv, of which ``compared`` may hold the first only.
+        claims: the verdicts that are judged on what it shows.
+        sources: what makes it: what each is, its name, and the file it links to from the work's folder (empty where
+            there is none).
+        command: the command that makes it alone.
     """
 
     name: str
@@ -74,6 +78,9 @@ class Card:
     files: Mapping[str, str]
     compared: Sequence[Sequence[str]]
     compared_total: int
+    claims: Sequence[Mapping[str, Any]] = ()
+    sources: Sequence[tuple[str, str, str]] = ()
+    command: str = ""
 
     @property
     def made(self) -> bool:
@@ -91,14 +98,29 @@ class Card:
         return f"{self.title}. {self.meta['caption']}"
 
 
-def load_card(folder: Path, name: str, *, title: str = "", missing: str | None = None) -> Card:
-    """Read an artefact of a work's report folder back; what is not there becomes a card that says so."""
+def load_card(
+    folder: Path,
+    name: str,
+    *,
+    title: str = "",
+    missing: str | None = None,
+    verdicts: Iterable[Mapping[str, Any]] = (),
+) -> Card:
+    """Read an artefact of a work's report folder back; what is not there becomes a card that says so.
+
+    Args:
+        folder: ``<reports>/<scale>/<work>``.
+        name: the artefact's name.
+        title: its title; by default that of its sidecar.
+        missing: why it was not made.
+        verdicts: those of the work, of which the card keeps its own.
+    """
     kind = name.split("-", 1)[0]
     sidecar = folder / f"{name}.json"
+    claims = [verdict for verdict in verdicts if name in verdict["artefacts"]]
     if missing or not sidecar.is_file():
-        return Card(
-            name, title or _title_of(name), kind, missing or "It was not made at this scale.", {}, {}, (), 0
-        )
+        reason = missing or "It was not made at this scale."
+        return Card(name, title or artefact_label(name), kind, reason, {}, {}, (), 0, claims)
     meta = read_sealed_json(sidecar)
     suffixes = ("csv", "md", "tex") if kind == "table" else ("csv", "svg", "png", "pdf")
     files = {suffix: f"{name}.{suffix}" for suffix in (*suffixes, "json")}
@@ -106,24 +128,42 @@ def load_card(folder: Path, name: str, *, title: str = "", missing: str | None =
     total = 0
     if meta["agreement"] and meta["agreement"]["published"]:
         compared, total = _compared_rows(folder / files["csv"])
-    return Card(name, title or meta["title"], kind, None, meta, files, compared, total)
+    return Card(
+        name,
+        title or meta["title"],
+        kind,
+        None,
+        meta,
+        files,
+        compared,
+        total,
+        claims,
+        _sources(folder, name, meta["provenance"]),
+        rerun_command(folder, name),
+    )
 
 
-def load_verdicts(path: Path) -> list[dict[str, str]]:
+def load_verdicts(path: Path) -> list[dict[str, Any]]:
     """Read the verdicts of a work, as their csv has them; none if there is no such file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+        return [{**row, "artefacts": row["artefacts"].split()} for row in csv.DictReader(stream)]
 
 
-def count_decisions(verdicts: Iterable[Mapping[str, str]]) -> dict[str, int]:
+def rerun_command(folder: Path, artefact: str) -> str:
+    """Return the command that makes one artefact of a report folder again, and all that it depends on."""
+    suffix = "csv" if artefact.startswith("table-") else "svg"
+    return f"snakemake --cores all --forcerun -- reports/{'/'.join(folder.parts[-2:])}/{artefact}.{suffix}"
+
+
+def count_decisions(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Count the verdicts by decision, in the order of `DECISIONS`."""
     found = Counter(verdict["decision"] for verdict in verdicts)
     return {decision: found[decision] for decision in DECISIONS}
 
 
-def count_outcomes(verdicts: Iterable[Mapping[str, str]]) -> dict[str, int]:
+def count_outcomes(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Count the claims that stand, fall and remain open."""
     decisions = count_decisions(verdicts)
     return {outcome: sum(decisions[each] for each in joined) for outcome, joined in OUTCOMES.items()}
@@ -160,6 +200,7 @@ def environment() -> Environment:
         "outcomes": OUTCOMES,
         "scale_notes": SCALE_NOTES,
         "share": share,
+        "label": artefact_label,
     }
     return templates
 
@@ -175,10 +216,24 @@ def render_part(macro: str, *arguments: Any, **options: Any) -> str:
     return str(getattr(environment().get_template("parts.html").module, macro)(*arguments, **options))
 
 
-def _title_of(name: str) -> str:
-    """Turn ``table-4-3`` into ``Table 4.3``, for an artefact that is not there to tell its title."""
+def artefact_label(name: str) -> str:
+    """Turn ``table-4-3`` into ``Table 4.3`` and ``figure-5-curves`` into ``Figure 5 (curves)``."""
     kind, *parts = name.split("-")
-    return f"{kind.capitalize()} {('.' if parts[0].isdigit() else ' ').join(parts)}"
+    number = ".".join(itertools.takewhile(lambda part: part[0].isdigit(), parts))
+    words = " ".join(itertools.dropwhile(lambda part: part[0].isdigit(), parts))
+    return " ".join(filter(None, [kind.capitalize(), number, f"({words})" if number and words else words]))
+
+
+def _sources(folder: Path, name: str, origin: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what made an artefact: its entry in the configuration, its function, the published numbers."""
+    module = origin["function"].rpartition(".")[0]
+    code = f"src/{module.replace('.', '/')}.py"
+    found = [("Entry", f"{origin['entry']}: artefacts.{name}", origin["entry"])]
+    found += [("Function", origin["function"], code)]
+    found += [("Published numbers", file, file) for file in origin["published"]]
+    # Reports lie in the working directory; they may be read where the configuration and the code are not.
+    root = folder.parents[2]
+    return [(kind, text, f"../../../{file}" if (root / file).is_file() else "") for kind, text, file in found]
 
 
 def _compared_rows(path: Path) -> tuple[list[list[str]], int]:

@@ -38,6 +38,9 @@ class Provenance:
         weights: for each network whether its weights are published, trained here, or trained here in place of
             published ones.
         warnings: what is unusual about the data sets, such as missing images.
+        entry: the file of the configuration that describes the artefact.
+        function: the function that made it, by its import path.
+        published: the files of published numbers beside it.
     """
 
     work: str
@@ -55,6 +58,9 @@ class Provenance:
     specifications: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    entry: str = ""
+    function: str = ""
+    published: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:

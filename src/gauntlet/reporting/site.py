@@ -48,11 +48,17 @@ def build_site(spec: Mapping[str, Any], reports: str | Path) -> Path:
 
 
 def _work(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    verdicts = load_verdicts(folder / spec["claims"]) if spec["claims"] else []
     cards = [
-        load_card(folder / spec["name"], entry["name"], title=entry["title"], missing=entry["missing"])
+        load_card(
+            folder / spec["name"],
+            entry["name"],
+            title=entry["title"],
+            missing=entry["missing"],
+            verdicts=verdicts,
+        )
         for entry in spec["artefacts"]
     ]
-    verdicts = load_verdicts(folder / spec["claims"]) if spec["claims"] else []
     chapters = {entry["name"]: entry["chapter"] for entry in spec["artefacts"]}
     return {
         "name": spec["name"],
@@ -75,7 +81,7 @@ def _work(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def _summary(cards: list[Card], verdicts: list[dict[str, str]]) -> dict[str, Any]:
+def _summary(cards: list[Card], verdicts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "made": sum(card.made for card in cards),
         "artefacts": len(cards),

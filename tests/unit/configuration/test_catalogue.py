@@ -11,6 +11,7 @@ import yaml
 from gauntlet.cli import main
 from gauntlet.configuration import load_catalogue
 from gauntlet.configuration.every_scale import check_every_scale
+from gauntlet.configuration.specifications import claim_specification
 from gauntlet.errors import ConfigurationError
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -50,6 +51,15 @@ def test_a_changed_label_changes_no_specification_of_a_model_or_evaluation(load_
         "toy", "attacks-4"
     )
     assert after.evaluation_labels("toy", "attacks-4")["renamed"] == "afterwards"
+
+
+def test_a_claim_names_the_artefacts_that_share_its_evaluations():
+    catalogue = load_catalogue(CONFIG, {"scale": "demo"})
+    claim = claim_specification(catalogue, "chen2021", "frank-wolfe-halves-the-queries")
+    assert set(claim["evaluations"]) == {"queries-mnist", "queries-imagenet"}
+    assert claim["artefacts"] == ["table-2-3", "figure-2-1"]
+    untestable = claim_specification(catalogue, "chen2021", "frank-wolfe-is-the-fastest-black-box-attack")
+    assert untestable["artefacts"] == [], "a claim without evidence is shown nowhere"
 
 
 def test_models_that_differ_in_labels_only_are_trained_once(load_toy):

@@ -259,6 +259,7 @@ def claims_of(evaluations: dict[str, Any]) -> dict[str, Any]:
                 "scale": "demo",
                 "reduced": "Smoothing | hurts one network." if name == "c2" else "",
                 "untestable": "",
+                "artefacts": ["table-1", "figure-1"] if name in ("c1", "c2") else [],
                 "missing": missing,
                 "evaluations": evaluations,
             }

@@ -32,11 +32,13 @@ def test_the_claims_of_a_work_become_a_table_of_verdicts(
         "reason",
         "numbers",
         "scale",
+        "artefacts",
     ]
     assert list(found["claim"]) == ["c1", "c2", "c3", "c4"]
     assert list(found["decision"]) == ["supported", "contradicted", "supported", "not testable"]
     assert list(found["source"]) == ["C1", "C2", "C3", "C4"]
     assert found["criterion"].iloc[0] == "More images of the hardened model withstand PGD."
+    assert list(found["artefacts"].fillna("")) == ["table-1 figure-1", "table-1 figure-1", "", ""]
     assert found["reason"].iloc[3] == "the images cannot be had"
     numbers = json.loads(found["numbers"].iloc[0])
     assert numbers["hardened minus natural, low"] > 0
@@ -86,6 +88,7 @@ def test_numbers_that_json_cannot_hold_become_null(
         "reduced": "",
         "untestable": "",
         "missing": None,
+        "artefacts": [],
     }
     assert json.loads(check_claims({"claims": [claim]})["numbers"].iloc[0]) == {"x": None, "y": 1.0}
 

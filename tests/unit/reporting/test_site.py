@@ -147,6 +147,34 @@ def test_closeness_is_told_by_work_and_chapter_as_shares(page: tuple[Path, Struc
     assert "scaling</th>" not in rows, "a chapter without published numbers has no closeness"
 
 
+def test_claims_lead_to_their_tables_and_back(page: tuple[Path, Structure]) -> None:
+    html = page[0].read_text(encoding="utf-8")
+    claim = html[html.index('id="invented2020-claim-c1"') : html.index('id="invented2020-claim-c2"')]
+    assert re.findall(r'href="#(.*?)"', claim) == ["invented2020-table-1", "invented2020-figure-1"]
+    table = html[html.index('id="invented2020-table-1"') : html.index('id="invented2020-table-2"')]
+    assert re.findall(r'href="#(.*?)"', table) == ["invented2020-claim-c1", "invented2020-claim-c2"]
+    assert "Claims judged on this" not in html[html.index('id="invented2020-table-2"') :]
+
+
+def test_a_table_tells_its_entry_function_published_numbers_and_command(
+    reports: Path, site_spec: dict[str, Any]
+) -> None:
+    published = reports.parent / "config" / "published" / "invented2020" / "table_1.csv"
+    published.parent.mkdir(parents=True)
+    published.touch()
+    html = build_site(site_spec, reports).read_text(encoding="utf-8")
+    table = html[html.index('id="invented2020-table-1"') : html.index('id="invented2020-table-2"')]
+    for fact in (
+        "config/works/invented2020/hardening.yaml: artefacts.table-1",
+        "gauntlet.works.invented2020.hardening.tables.robust_accuracy",
+        "snakemake --cores all --forcerun -- reports/demo/invented2020/table-1.csv",
+    ):
+        assert f"<code>{fact}</code>" in table
+    linked = re.search(r'href="([^"]*)"><code>config/published', table)
+    assert linked and (reports / "demo" / linked[1]).resolve() == published
+    assert '"><code>config/works' not in table, "a file that does not lie here is not linked"
+
+
 def test_what_was_skipped_is_told_with_its_reason(page: tuple[Path, Structure]) -> None:
     _, structure = page
     assert "ImageNet is not in data_root" in structure.text
