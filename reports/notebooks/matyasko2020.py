@@ -78,6 +78,33 @@ page.show("table-5-6", "table-5-7", "table-5-8")
 page.show("table-5-algorithms")
 
 # %% [markdown]
+# ## Chapter 4: a critic of adversarial images
+#
+# If a network is robust, changing its mind takes changing the picture: its adversarial images should look like members
+# of the class that they reach. A critic learns to tell natural members of a class from adversarial ones, and the network
+# is trained to have its adversarial images pass. The attack in the loop aims at confidence, not at the boundary.
+
+# %%
+page.show("figure-4-3", "table-4-1")
+
+# %% [markdown]
+# ### What the images look like
+#
+# Two digits that become each other, every digit as every other, and how sure the network is of them.
+
+# %%
+page.show("figure-4-1", "figure-4-2", "figure-4-4")
+
+# %% [markdown]
+# ### What people saw
+#
+# The work asked people to read the adversarial images. Their answers stand as published; a program cannot repeat the
+# study. What classifiers of other kinds read is a table of its own, and no verdict rests on it.
+
+# %%
+page.show("table-4-2", "figure-4-5", "table-4-judges")
+
+# %% [markdown]
 # ## Everything else
 
 # %%

@@ -109,6 +109,40 @@ def bootstrap_means(values: ArrayLike, *, resamples: int = RESAMPLES, seed: int 
     return Estimate(rows.mean(0), replicates.reshape(resamples, *rows.shape[1:]))
 
 
+def bootstrap_means_over_seeds(runs: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Resample trainings and images, and average: `bootstrap_over_seeds` with the mean, many times as fast.
+
+    Args:
+        runs: ``[seeds, images, ...]``; all seeds were evaluated on the same images. NaN entries are left out.
+        resamples: number of resamples.
+        seed: of the draws.
+
+    Returns:
+        The means, shaped as an image's values are.
+    """
+    values = np.asarray(runs, dtype=float)
+    flat = values.reshape(*values.shape[:2], -1)
+    known = (~np.isnan(flat)).astype(float)
+    parts = [np.where(known > 0, flat, 0.0)]
+    if not known.all():
+        parts.append(known)
+    seeds = np.concatenate(list(_resampled_counts(len(flat), resamples, seed))).astype(float)
+    replicates: list[NDArray[np.float64]] = []
+    for images in _resampled_counts(flat.shape[1], resamples, seed + 1):
+        drawn = seeds[len(replicates) :][: len(images)]
+        weights = images.astype(float)
+        sums = [
+            sum(drawn[:, [number]] * (weights @ run) for number, run in enumerate(part)) for part in parts
+        ]
+        count = sums[1] if len(parts) > 1 else float(flat.shape[0] * flat.shape[1])
+        with np.errstate(invalid="ignore"):
+            replicates.extend(sums[0] / count)
+    with np.errstate(invalid="ignore"):
+        average = parts[0].sum((0, 1)) / known.sum((0, 1))
+    shape = values.shape[2:]
+    return Estimate(average.reshape(shape), np.stack(replicates).reshape(resamples, *shape))
+
+
 def bootstrap_over_seeds(
     statistic: Callable[[np.ndarray], np.ndarray | float],
     runs: ArrayLike,

@@ -41,9 +41,11 @@ class Figure:
         frame: the numbers it was drawn from.
         caption: what the figure shows, in one or two sentences.
         notes: what a reader must know.
+        page: an HTML page that belongs to the figure, such as a form, written beside it; empty for none.
     """
 
     canvas: Canvas
     frame: pd.DataFrame
     caption: str
     notes: tuple[str, ...] = ()
+    page: str = ""

@@ -69,7 +69,8 @@ def write_figure(figure: Figure, provenance: Provenance, outputs: Mapping[str, s
     Args:
         figure: the artefact; its canvas is left as it was.
         provenance: what it was made from.
-        outputs: target files, by ``csv``, ``pdf``, ``svg``, ``png`` and ``meta``.
+        outputs: target files, by ``csv``, ``pdf``, ``svg``, ``png`` and ``meta``; the figure's page goes beside the
+            csv as ``.html``.
     """
     import matplotlib as mpl
 
@@ -86,6 +87,8 @@ def write_figure(figure: Figure, provenance: Provenance, outputs: Mapping[str, s
                 figure.canvas.savefig(temporary, format=kind, metadata=metadata, bbox_inches="tight")
     figure.canvas.set_layout_engine(engine)
     footer.remove()
+    if figure.page:
+        write_text(Path(outputs["csv"]).with_suffix(".html"), figure.page)
     write_sealed_json(outputs["meta"], _sidecar("figure", figure, provenance))
 
 

@@ -8,6 +8,7 @@ import pytest
 from gauntlet.analysis.bootstrap import (
     bootstrap,
     bootstrap_means,
+    bootstrap_means_over_seeds,
     bootstrap_over_seeds,
     mean,
     median,
@@ -151,3 +152,23 @@ def test_means_are_resampled_as_by_the_bootstrap_of_any_statistic() -> None:
     )
     np.testing.assert_allclose(fast.value, slow.value)
     np.testing.assert_allclose(fast.replicates, slow.replicates)
+
+
+def test_means_over_seeds_have_the_distribution_of_the_general_bootstrap():
+    """Trainings and images both vary; the fast way draws other resamples of the same distribution."""
+    random = np.random.default_rng(0)
+    runs = random.normal(size=(6, 40, 2)) + random.normal(size=(6, 1, 1))
+    fast = bootstrap_means_over_seeds(runs, resamples=4000)
+    slow = bootstrap_over_seeds(lambda drawn: drawn.mean((0, 1)), runs, resamples=4000)
+    assert np.allclose(fast.value, slow.value)
+    assert np.allclose(fast.replicates.std(0), slow.replicates.std(0), rtol=0.06)
+    assert np.allclose(fast.replicates.mean(0), fast.value, atol=0.05)
+
+
+def test_means_over_seeds_leave_nan_out_and_one_seed_resamples_images_alone():
+    runs = np.arange(12.0).reshape(1, 6, 2)
+    runs[0, 0, 0] = np.nan
+    found = bootstrap_means_over_seeds(runs, resamples=500)
+    assert np.allclose(found.value, [np.nanmean(runs[0, :, 0]), runs[0, :, 1].mean()])
+    assert np.isfinite(found.replicates).all()
+    assert np.allclose(found.replicates[:, 1].std(), runs[0, :, 1].std() / np.sqrt(6), rtol=0.15)
