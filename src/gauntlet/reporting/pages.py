@@ -206,9 +206,13 @@ def environment() -> Environment:
 
 
 def render_page(template: str, **context: Any) -> str:
-    """Render a whole page with the style sheet inlined."""
-    style = (Path(__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
-    return environment().get_template(template).render(style=Markup(style), **context)
+    """Render a whole page with style sheet and script inlined."""
+    folder = Path(__file__).parent / "templates"
+    inlined = {
+        name: Markup((folder / file).read_text(encoding="utf-8"))
+        for name, file in (("style", "page.css"), ("script", "page.js"))
+    }
+    return environment().get_template(template).render(**inlined, **context)
 
 
 def render_part(macro: str, *arguments: Any, **options: Any) -> str:

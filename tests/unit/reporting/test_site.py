@@ -53,7 +53,7 @@ class Structure(HTMLParser):
         self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data
 
 
@@ -91,7 +91,9 @@ def test_the_page_loads_nothing_from_elsewhere(page: tuple[Path, Structure]) -> 
     assert structure.loads
     assert not any("//" in target for target in structure.loads)
     html = path.read_text(encoding="utf-8")
-    assert "script" not in structure.tags
+    scripts = re.findall(r"<script(.*?)>(.*?)</script>", html, flags=re.DOTALL)
+    assert [attributes for attributes, _ in scripts] == [""], "the one script is part of the page"
+    assert not re.search(r"fetch|XMLHttpRequest|import|https?:|WebSocket|sendBeacon", scripts[0][1])
     assert "@import" not in html
     assert "url(" not in html
 
@@ -145,6 +147,22 @@ def test_closeness_is_told_by_work_and_chapter_as_shares(page: tuple[Path, Struc
     )
     assert "hardening</th>" in rows
     assert "scaling</th>" not in rows, "a chapter without published numbers has no closeness"
+
+
+def test_the_list_holds_every_claim_and_artefact_and_needs_no_script(
+    page: tuple[Path, Structure], site_spec: dict[str, Any]
+) -> None:
+    html = page[0].read_text(encoding="utf-8")
+    rows = html[html.index('class="list"') : html.index('<section class="work"')]
+    names = [artefact["name"] for artefact in site_spec["works"][0]["artefacts"]]
+    found = re.findall(r'<tr data-kind="(\w+)" data-work="invented2020" data-state="([\w ]+)">', rows)
+    assert [kind for kind, _ in found] == ["claim"] * 4 + [name.split("-")[0] for name in names]
+    assert [state for kind, state in found if kind != "claim"] == ["made"] * 4 + ["not made"]
+    linked = re.findall(r'href="#invented2020-([^"]*)"', rows)
+    assert linked == [*(f"claim-c{number}" for number in range(1, 5)), *names]
+    assert '<form class="controls" hidden' in html, (
+        "controls that only the script serves are hidden without it"
+    )
 
 
 def test_claims_lead_to_their_tables_and_back(page: tuple[Path, Structure]) -> None:
