@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
 
+from gauntlet.configuration.reading import read_yaml
 from gauntlet.configuration.schema import write_schemas
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -16,20 +16,25 @@ CONFIG = Path(__file__).parents[3] / "config"
 
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory):
-    files = write_schemas(tmp_path_factory.mktemp("schema"))
-    return {file.name.partition(".")[0]: json.loads(file.read_text()) for file in files}
+    """The schemas, each held to its dialect, as validators by the kind of file."""
+    validators = {}
+    for file in write_schemas(tmp_path_factory.mktemp("schema")):
+        schema = json.loads(file.read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validators[file.name.partition(".")[0]] = jsonschema.Draft202012Validator(schema)
+    return validators
 
 
 def test_the_project_s_own_files_fit_their_schemas(schemas):
-    jsonschema.validate(yaml.safe_load((CONFIG / "datasets.yaml").read_text()), schemas["datasets"])
+    schemas["datasets"].validate(read_yaml(CONFIG / "datasets.yaml"))
     for file in (CONFIG / "works").glob("*/*.yaml"):
         kind = "work" if file.name == "work.yaml" else "chapter"
-        jsonschema.validate(yaml.safe_load(file.read_text()), schemas[kind])
+        schemas[kind].validate(read_yaml(file))
 
 
 def test_values_by_scale_fractions_presets_and_placeholders_fit(schemas, toy_chapter):
     toy_chapter["models"]["preset-net"] = {"dataset": "digits", "architecture": {"preset": "small-net"}}
-    jsonschema.validate(toy_chapter, schemas["chapter"])
+    schemas["chapter"].validate(toy_chapter)
 
 
 @pytest.mark.parametrize(
@@ -47,4 +52,4 @@ def test_values_by_scale_fractions_presets_and_placeholders_fit(schemas, toy_cha
 def test_mistakes_do_not_fit(schemas, toy_chapter, change):
     change(toy_chapter)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(toy_chapter, schemas["chapter"])
+        schemas["chapter"].validate(toy_chapter)
