@@ -23,6 +23,8 @@ OVERRIDES = dict(config)
 @cache
 def jobs_at(scale):
     """The jobs at a scale. A path names its scale, so that a target needs no --config."""
+    if scale and scale == jobs_at(None).scale:
+        return jobs_at(None)
     overrides = {**OVERRIDES, **({"scale": scale} if scale else {})}
     try:
         return Workflow(load_catalogue(CONFIG_FOLDER, overrides))

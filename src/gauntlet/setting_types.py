@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import reduce
 from operator import truediv
 from pathlib import PurePosixPath
@@ -30,27 +30,27 @@ def parse_number(value: Any) -> Any:
     return value
 
 
-def misread_boolean(written: Any, read: Any, key: str = "") -> str | None:
+def misread_boolean(written: Any, read: Any) -> str | None:
     """Return the key of a value that was written as true or false and read as a number; None if there is none.
 
     Pydantic takes true for 1, as Python does.
 
     Args:
-        written: a value as YAML has it.
+        written: a mapping or a list as YAML has it.
         read: what became of it: a model, a mapping or a sequence, of which more may have been left out or added.
-        key: path of the value.
     """
-    if isinstance(written, bool):
-        return None if isinstance(read, (bool, str)) or read is None else key
-    if isinstance(written, Mapping):
-        for name, entry in written.items():
-            inner = read.get(name) if isinstance(read, Mapping) else getattr(read, str(name), None)
-            if found := misread_boolean(entry, inner, f"{key}.{name}".lstrip(".")):
-                return found
+    entries: Iterable[tuple[Any, Any, Any]] = ()
+    if isinstance(written, dict):
+        inner = read.get if isinstance(read, dict) else lambda name: getattr(read, str(name), None)
+        entries = ((name, entry, inner(name)) for name, entry in written.items())
     elif isinstance(written, list) and isinstance(read, (list, tuple)):
-        for place, (entry, inner) in enumerate(zip(written, read, strict=False)):
-            if found := misread_boolean(entry, inner, f"{key}.{place}".lstrip(".")):
-                return found
+        entries = ((place, *pair) for place, pair in enumerate(zip(written, read, strict=False)))
+    for key, entry, became in entries:
+        if isinstance(entry, bool):
+            if not (became is None or isinstance(became, (bool, str))):
+                return str(key)
+        elif isinstance(entry, (dict, list)) and (found := misread_boolean(entry, became)):
+            return f"{key}.{found}"
     return None
 
 

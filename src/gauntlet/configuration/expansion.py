@@ -12,6 +12,8 @@ from gauntlet.errors import ConfigurationError, did_you_mean
 SCALES = ("demo", "small", "full")
 """The scales at which the same DAG runs, from minutes to the published size."""
 
+_SCALES = frozenset(SCALES)
+
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """Placeholder that ``foreach`` fills in: a name in braces."""
 
@@ -34,8 +36,8 @@ def at_scale(value: Any, scale: str, key: str = "") -> Any:
     Raises:
         ConfigurationError: a mapping by scale lacks ``full`` or has other keys beside the scales.
     """
-    if isinstance(value, Mapping):
-        if any(name in SCALES for name in value):
+    if isinstance(value, dict):
+        if not _SCALES.isdisjoint(value):
             others = [str(name) for name in value if name not in SCALES]
             if others or SCALES[-1] not in value:
                 problem = "a value by scale has another key" if others else "a value by scale lacks full"
@@ -67,7 +69,7 @@ def insert_presets(value: Any, presets: Mapping[str, Any], key: str = "") -> Any
     Raises:
         ConfigurationError: an unknown preset, or keys beside one that is no mapping.
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         filled = {
             name: insert_presets(entry, presets, f"{key}.{name}" if key else str(name))
             for name, entry in value.items()
@@ -125,7 +127,7 @@ def unfold(entries: Any, key: str) -> dict[str, Any]:
         if not isinstance(own, Mapping):
             raise ConfigurationError("must be a mapping", key=f"{path}.labels", found=repr(own))
         for binding in _bindings(entry.get("foreach", {}), f"{path}.foreach"):
-            name = str(_fill(str(pattern), binding, path))
+            name = str(_fill(str(pattern), binding))
             if not _NAME.fullmatch(name):
                 raise ConfigurationError(
                     "not a usable name",
@@ -141,7 +143,7 @@ def unfold(entries: Any, key: str) -> dict[str, Any]:
                     valid="a foreach whose variables all appear in the name",
                 )
             bound = {label: value for label, value in binding.items() if isinstance(value, (str, int, float))}
-            unfolded[name] = {**_fill(body, binding, path), "labels": {**bound, **_fill(own, binding, path)}}
+            unfolded[name] = {**_fill(body, binding), "labels": {**bound, **_fill(own, binding)}}
     return unfolded
 
 
@@ -200,12 +202,14 @@ def _columns(variables: str, values: list[Any], key: str) -> list[dict[str, Any]
     return rows
 
 
-def _fill(value: Any, binding: Mapping[str, Any], key: str) -> Any:
+def _fill(value: Any, binding: Mapping[str, Any]) -> Any:
     """Replace the placeholders of a value; a string that is one placeholder takes the variable's type.
 
     Inside a nested ``foreach`` the variables of that one are left for it to fill.
     """
     if isinstance(value, str):
+        if "{" not in value:
+            return value
         whole = PLACEHOLDER.fullmatch(value)
         if whole and whole[1] in binding:
             return binding[whole[1]]
@@ -214,12 +218,10 @@ def _fill(value: Any, binding: Mapping[str, Any], key: str) -> Any:
             return str(binding[match[1]]) if match[1] in binding else match[0]
 
         return PLACEHOLDER.sub(text, value)
-    if isinstance(value, Mapping):
-        return {
-            _fill(name, binding, key): _fill(entry, binding, f"{key}.{name}") for name, entry in value.items()
-        }
+    if isinstance(value, dict):
+        return {_fill(name, binding): _fill(entry, binding) for name, entry in value.items()}
     if isinstance(value, list):
-        return [_fill(entry, binding, key) for entry in value]
+        return [_fill(entry, binding) for entry in value]
     return value
 
 
@@ -231,7 +233,7 @@ def refuse_placeholders(value: Any, key: str, known: list[str]) -> None:
             raise ConfigurationError(
                 "unknown placeholder", key=key, found=match[0], valid=did_you_mean(match[1], known)
             )
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for name, entry in value.items():
             refuse_placeholders(entry, f"{key}.{name}", known)
     elif isinstance(value, list):

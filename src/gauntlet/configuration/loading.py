@@ -132,7 +132,7 @@ def _read_chapter(file: Path, scale: str, presets: Mapping[str, Any]) -> Chapter
 
 def _numbers(value: Any) -> Any:
     """Turn every fraction in a value into its number."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _numbers(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return [_numbers(entry) for entry in value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,21 @@ _Loader.add_constructor(
 )
 
 
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """Return what a text says. Every scale is read from the same files, so what they say is kept; do not change it."""
+    return yaml.load(text, Loader=_Loader)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping.
+    """Read a YAML file whose top level is a mapping, which is not to be changed: the next reader gets the same.
 
     Raises:
         ConfigurationError: the file is absent, is no text or YAML, has a duplicate name, is not a mapping, or holds
             numbers or nested values that nobody means.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError("the file does not exist", file=path) from None
     except OSError as error:

@@ -105,10 +105,8 @@ def _check_evaluation(catalogue: Catalogue, work: Work, name: str, file: Path) -
     _check_radii(evaluation.procedures, catalogue.datasets[dataset].shape, file, f"{key}.procedures")
 
 
-def _check_radii(value: Any, shape: tuple[int, int, int], file: Path, key: str) -> None:
+def _check_radii(value: Mapping[str, Any], shape: tuple[int, int, int], file: Path, key: str) -> None:
     """Refuse a radius that is longer than the way from a black to a white image, as one in 0 to 255 would be."""
-    if not isinstance(value, Mapping):
-        return
     norm, radius = value.get("norm"), value.get("eps")
     if norm in ORDER and isinstance(radius, (int, float)):
         size, order = math.prod(shape), ORDER[norm]
@@ -122,7 +120,8 @@ def _check_radii(value: Any, shape: tuple[int, int, int], file: Path, key: str) 
                 valid=f"{most:.6g} at most; pixels of 0 to 255 are written as 8/255",
             )
     for name, entry in value.items():
-        _check_radii(entry, shape, file, f"{key}.{name}")
+        if isinstance(entry, dict):
+            _check_radii(entry, shape, file, f"{key}.{name}")
 
 
 def _check_labels_of(catalogue: Catalogue, work: Work, name: str, file: Path) -> None:
