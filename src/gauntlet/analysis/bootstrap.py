@@ -213,7 +213,7 @@ def quantile(
     whole = np.ones((1, groups.max() + 1), dtype=np.int64)
     replicates = np.concatenate(
         [
-            _weighted_quantile(ordered, counts[:, owner], probability)
+            _weighted_quantile(ordered, counts.astype(np.int32)[:, owner], probability)
             for counts in _resampled_counts(groups.max() + 1, resamples, seed, width=len(sample))
         ]
     )
@@ -261,15 +261,16 @@ def _resampled_counts(
 
 
 def _weighted_quantile(
-    ordered: NDArray[np.float64], weights: NDArray[np.int64], probability: float
+    ordered: NDArray[np.float64], weights: NDArray[np.integer], probability: float
 ) -> NDArray[np.float64]:
     """Quantile of each sample in which ``ordered[i]`` occurs ``weights[:, i]`` times, ``[resamples]``."""
-    reached = np.cumsum(weights, axis=1)
+    reached = np.cumsum(weights, axis=1, dtype=np.int32)
     position = (reached[:, -1] - 1) * probability
     below = np.floor(position)
-    last = len(ordered) - 1
-    lower = ordered[np.minimum((reached <= below[:, None]).sum(axis=1), last)]
-    upper = ordered[np.minimum((reached <= below[:, None] + 1).sum(axis=1), last)]
+    # Each row of ``reached`` ascends: a search in it looks at far fewer entries than a comparison with all of them.
+    neighbors = np.stack([below, below + 1], axis=1).astype(np.int32)
+    places = [row.searchsorted(pair, side="right") for row, pair in zip(reached, neighbors, strict=True)]
+    lower, upper = ordered[np.minimum(places, len(ordered) - 1)].T
     step = position - below
     with np.errstate(invalid="ignore"):
         between = lower + step * (upper - lower)

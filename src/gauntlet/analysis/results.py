@@ -50,9 +50,13 @@ class EvaluationTable:
         return self._rows[procedure]
 
     def samples(self, procedure: str) -> pd.MultiIndex:
-        """Return the samples of a procedure in their order, as an index."""
+        """Return the samples of a procedure in their order, as an index; the same for all that have the same."""
         if procedure not in self._samples:
-            self._samples[procedure] = pd.MultiIndex.from_frame(self.rows(procedure)[list(SAMPLE)])
+            rows = self.rows(procedure)[list(SAMPLE)]
+            content = rows.to_numpy(dtype=np.int64).tobytes()
+            if content not in self._indexes:
+                self._indexes[content] = pd.MultiIndex.from_frame(rows)
+            self._samples[procedure] = self._indexes[content]
         return self._samples[procedure]
 
     # An artefact reads few of an evaluation's hundreds of procedures: only those are cut out of the table.
@@ -67,6 +71,10 @@ class EvaluationTable:
 
     @cached_property
     def _samples(self) -> dict[str, pd.MultiIndex]:
+        return {}
+
+    @cached_property
+    def _indexes(self) -> dict[bytes, pd.MultiIndex]:
         return {}
 
     @cached_property
@@ -115,13 +123,18 @@ class Results:
         Raises:
             KeyError: there is no such label.
         """
+        if not labels:
+            return self
         chosen = np.ones(len(self.procedures), dtype=bool)
         for name, wanted in labels.items():
             column = self._label(name)
             if isinstance(wanted, (list, tuple, set, frozenset)):
                 chosen &= column.isin(list(wanted)).to_numpy()
+            elif wanted is None:
+                chosen &= column.isna().to_numpy()
             else:
-                chosen &= (column.isna() if wanted is None else column == wanted).to_numpy(dtype=bool)
+                # As an array: results are selected from again and again, and a series compares ten times slower.
+                chosen &= column.to_numpy(dtype=object) == wanted
         return Results(self.procedures[chosen], self.tables)
 
     def values(self, label: str) -> list[Any]:
@@ -168,7 +181,7 @@ class Results:
 
     def described(self) -> str:
         """Return the selected procedures by name, the first few of many."""
-        names = [f"{evaluation}/{procedure}" for evaluation, procedure in self._pairs()]
+        names = [f"{evaluation}/{procedure}" for evaluation, procedure in self._pairs]
         return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
     # --- what was measured ----------------------------------------------------------------------------------
@@ -177,7 +190,7 @@ class Results:
     def rows(self) -> pd.DataFrame:
         """The rows of the one selected procedure, in the order of the samples, without labels."""
         self.one()
-        ((evaluation, procedure),) = self._pairs()
+        ((evaluation, procedure),) = self._pairs
         return self.tables[evaluation].rows(procedure)
 
     @cached_property
@@ -212,7 +225,7 @@ class Results:
     @property
     def correct(self) -> pd.Series:
         """Whether the clean image is classified correctly, by sample, for procedures that share their samples."""
-        evaluation, procedure = self._pairs()[0]
+        evaluation, procedure = self._pairs[0]
         rows = self.tables[evaluation].rows(procedure)
         return pd.Series(rows["correct"].to_numpy(dtype=bool), index=self._samples, name="correct")
 
@@ -227,7 +240,7 @@ class Results:
     def settings(self) -> Mapping[str, Any]:
         """The settings that the one selected procedure ran with."""
         self.one()
-        ((evaluation, procedure),) = self._pairs()
+        ((evaluation, procedure),) = self._pairs
         return self.tables[evaluation].specification["procedures"][procedure]
 
     @property
@@ -243,7 +256,7 @@ class Results:
         """
         found = {
             json.dumps(self.tables[evaluation].specification["procedures"][procedure].get(name))
-            for evaluation, procedure in self._pairs()
+            for evaluation, procedure in self._pairs
         }
         values = [json.loads(text) for text in sorted(found)]
         if len(values) != 1 or values[0] is None:
@@ -253,9 +266,10 @@ class Results:
     @property
     def _samples(self) -> pd.MultiIndex:
         """The samples of the first selected procedure."""
-        evaluation, procedure = self._pairs()[0]
+        evaluation, procedure = self._pairs[0]
         return self.tables[evaluation].samples(procedure)
 
+    @cached_property
     def _pairs(self) -> list[tuple[str, str]]:
         """Evaluation and name of each selected procedure."""
         return list(zip(self.procedures["evaluation"], self.procedures["procedure"], strict=True))
