@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from gauntlet.analysis import bootstrap
 from gauntlet.analysis.inputs import ArtefactInputs, load_inputs
 from gauntlet.analysis.verdicts import Verdict
 from gauntlet.configuration import Catalogue, load_catalogue
@@ -24,13 +25,28 @@ CONFIG = Path(__file__).parents[3] / "config"
 PUBLISHED = CONFIG / "published"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge by 500 resamples: worlds are made so that a claim clearly holds or clearly does not."""
+    for function in (
+        bootstrap.bootstrap,
+        bootstrap.bootstrap_means,
+        bootstrap.bootstrap_over_seeds,
+        bootstrap.mean,
+        bootstrap.quantile,
+        bootstrap.median,
+        bootstrap.paired_difference,
+    ):
+        monkeypatch.setitem(function.__kwdefaults__, "resamples", 500)
+
+
+@pytest.fixture(scope="module")
 def work(request: pytest.FixtureRequest) -> str:
     """The work that the test's folder is named after."""
     return request.path.parent.name
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def published(work: str) -> Callable[..., pd.DataFrame]:
     """Return a function that reads published numbers as an artefact gets them."""
 
@@ -48,9 +64,21 @@ def catalogues() -> Callable[[str], Catalogue]:
     return cache(lambda scale: load_catalogue(CONFIG, {"scale": scale}))
 
 
+@pytest.fixture(scope="session")
+def written() -> dict[tuple[int, str], tuple[Any, Path, set[str]]]:
+    """Worlds with the tables that were written of them and the procedures in these, by identity and evaluation.
+
+    A world does not change, and many tests are about the same one: its tables are made once.
+    """
+    return {}
+
+
 @pytest.fixture
 def inputs_of(
-    work: str, tmp_path: Path, catalogues: Callable[[str], Catalogue]
+    work: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    catalogues: Callable[[str], Catalogue],
+    written: dict[tuple[int, str], tuple[Any, Path, set[str]]],
 ) -> Callable[..., ArtefactInputs]:
     """Return a function that builds the inputs of an artefact or a claim of the configuration from a made-up world.
 
@@ -60,15 +88,11 @@ def inputs_of(
     own.
     """
 
-    # A world's tables are written once, however many claims are about them.
-    written: dict[tuple[int, str], tuple[Any, Path, set[str]]] = {}
-
     def build(name: str, world: Any, *, scale: str = "demo", **settings: Any) -> ArtefactInputs:
         catalogue = catalogues(scale)
         kind = artefact_specification if name.startswith(("table-", "figure-")) else claim_specification
         spec = kind(catalogue, work, name)
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp("inputs")
         for evaluation, entry in spec["evaluations"].items():
             if (id(world), evaluation) not in written:
                 frame, manifest, images = world.evaluation(evaluation)

@@ -184,7 +184,7 @@ class World:
         return frame, manifest, {}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> World:
     """The world in which every claim holds."""
     return World()

@@ -182,7 +182,7 @@ def padded(values: np.ndarray, images: int) -> np.ndarray:
     return np.concatenate([values[mixed], np.full(images - len(values), np.nan)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(published):
     """The printed tables."""
     return Print(lambda number: with_names(published(f"table_{number}.csv")))

@@ -160,7 +160,7 @@ class World:
         return pd.concat(rows, ignore_index=True), manifest, images
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> World:
     """The world in which the claims hold."""
     return World()

@@ -91,7 +91,7 @@ def distances(left: np.ndarray, radii: list[float], images: int) -> np.ndarray:
     return np.repeat((edges[:-1] + edges[1:]) / 2, -np.diff(counts))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(world, published):
     """The printed tables."""
     return Print({number: published(f"table_{number}.csv") for number in TABLES.values()}, world)

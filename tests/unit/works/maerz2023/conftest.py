@@ -175,10 +175,14 @@ class World:
             else:
                 columns = self.compared(labels) if "measure" in labels else self.attacked(labels)
             index = np.arange(self.images)
-            frame = pd.DataFrame(
-                {"procedure": procedure, "index": index, "label": index % 3, "target": -1, "correct": True}
-            )
-            frames.append(frame.assign(**columns))
+            common = {
+                "procedure": procedure,
+                "index": index,
+                "label": index % 3,
+                "target": -1,
+                "correct": True,
+            }
+            frames.append(pd.DataFrame({**common, **columns}))
             settings[procedure] = {"eps": 0.5, "reach": 1}
         manifest = {
             "specification": {"procedures": settings, "keep_images": self.images},
@@ -187,7 +191,7 @@ class World:
         return pd.concat(frames, ignore_index=True), manifest, images
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> World:
     """The world in which every claim holds."""
     return World()

@@ -60,7 +60,7 @@ def quantiles(printed, column, ball, place):
     return np.interp(place, [0, *shares, 1], [ends[0], *values, ends[1]])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(world, published):
     """The world of the work's tables and of what its code released."""
     pools = published("table_4_5.csv", "table_4_6.csv")

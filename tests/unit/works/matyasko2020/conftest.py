@@ -200,7 +200,7 @@ class World:
         return pd.concat(rows, ignore_index=True), {"specification": specification}, kept
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> World:
     """The world in which the claims hold."""
     return World()

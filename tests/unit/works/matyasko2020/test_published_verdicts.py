@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ RADII: dict[tuple[tuple[str, str], str], Row] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(published):
     """Return a function that gives the printed tables, exact in means or in accuracies."""
     means = published("table_5_1.csv", "table_5_5.csv", "text_section_5_4.csv").dropna(subset="norm")
@@ -219,7 +220,7 @@ def printed(published):
         if len(each) == 5
     }
     by_attack = means.set_index(["dataset", "model", "norm", "attack"])["value"].to_dict()
-    return lambda of_means: Print(left, by_attack, of_means)
+    return cache(lambda of_means: Print(left, by_attack, of_means))
 
 
 MASKED_SWAPPED = {"models": {"mnist-linf-at": "mnist-plain", "mnist-plain": "mnist-linf-at"}}

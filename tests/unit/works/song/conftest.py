@@ -137,7 +137,7 @@ class World:
         return pd.DataFrame({"noisy_test_accuracy": curve, "seconds": seconds}), manifest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> World:
     """The world in which the claims hold."""
     return World()

@@ -61,7 +61,7 @@ def radii_of(row: pd.DataFrame, sigma: float, images: int = 10_000) -> np.ndarra
     return np.concatenate([certified, np.zeros(images - len(certified))])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(published, world):
     """The world of Tables 5.1 and 5.2, in which every epoch of a training takes as long."""
     certified = published("table_5_1.csv").set_index(["sigma", "model"])
