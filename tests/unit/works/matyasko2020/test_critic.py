@@ -20,6 +20,7 @@ from gauntlet.works.matyasko2020.critic.judges import REJECTED, Judges
 from gauntlet.works.matyasko2020.critic.relative_sizes import relative_sizes
 
 NETWORKS = {"mlp": "MLP-1200-1200-1200", "lenet": "LeNet-5"}
+"""As the published numbers name them."""
 KINDS = {"none": "none", "at": "AT", "vat": "VAT", "margin": "margin_l2", "critic": "adversary_critic"}
 ATTACKS = {"deepfool": "DeepFool", "cw": "CarliniWagner", "high-confidence": "high_confidence"}
 TRAININGS = 2

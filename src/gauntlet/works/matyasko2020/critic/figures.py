@@ -24,9 +24,9 @@ def critic(inputs: ArtefactInputs) -> Figure:
     """Figure 4.3: which images the critic is given, and what it is asked."""
     return flow_chart(
         {
-            "images": (0.1, 0.75, "natural images\nof every class"),
+            "images": (0.1, 0.75, "natural images\nwith their labels"),
             "attack": (0.4, 0.25, "high-confidence attack A\non the classifier f"),
-            "attacked": (0.68, 0.25, "adversarial images\nA(x; target)"),
+            "attacked": (0.68, 0.25, "adversarial images A(x; t)\nwith their targets"),
             "critic": (0.68, 0.75, "critic D\nk outputs"),
             "answer": (0.93, 0.75, "natural or\nadversarial,\nfor the class"),
         },
@@ -39,7 +39,6 @@ def critic(inputs: ArtefactInputs) -> Figure:
         ],
         "The critic: natural images are judged by the output of their class, adversarial ones by that of the class "
         "they were made for. The classifier learns to have them pass for natural ones.",
-        labels={("images", "critic"): "label", ("attacked", "critic"): "target"},
     )
 
 
@@ -78,7 +77,9 @@ def targets(inputs: ArtefactInputs) -> Figure:
             draw_image(axes, _image(inputs, row))
         if row["label"] == row["target"]:
             axes.add_patch(
-                Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor="0.1", linewidth=1.5)
+                Rectangle(
+                    (0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor="#ad5f30", linewidth=2
+                )
             )
     attacked = grid[grid["label"] != grid["target"]]
     return Figure(
@@ -159,8 +160,8 @@ def sheets(inputs: ArtefactInputs) -> Figure:
     return Figure(
         canvas,
         compared,
-        f"{len(confidence)} random test images, their C&W l2 versions at the class boundary, and those with a "
-        "confidence of at least 95 %, on the critic-trained MLP; above each the mean confidence.",
+        f"{len(confidence)} random test images that the critic-trained MLP classifies correctly, their C&W l2 versions "
+        "at the class boundary, and those with a confidence of at least 95 %; above each the mean confidence.",
         notes=(
             f"Mean confidence in percent, in parentheses as published: {listed}.",
             "How the work raised the confidence of (c) is not told; that it is at least 95 % here is so by "

@@ -20,6 +20,9 @@ from gauntlet.works.matyasko2020.critic.relative_sizes import (
 )
 
 ERROR = "test_error"
+NETWORKS = {"MLP-1200-1200-1200": "MLP"}
+"""Names of networks as the published numbers have them: below full scale the layers are smaller."""
+
 STUDY = {
     "human_label_is_target": ("change (%)", 2),
     "human_label_is_original": ("no change (%)", 2),
@@ -44,6 +47,7 @@ def robustness(inputs: ArtefactInputs) -> Table:
         "Test error, and mean l2 size of the perturbation over the l2 norm of the image (rho, eq. 4.9), over all test "
         f"images of the sample; means over {' or '.join(map(str, runs))} training{'s' if runs[-1] > 1 else ''}.",
         notes=(
+            inputs.settings["trained"],
             "Published numbers stand in parentheses (10 trainings, 10,000 images); a dash stands for what was not run "
             "here.",
             "ci_low and ci_high bound a 95 % bootstrap interval, over trainings and images where there are several "
@@ -99,7 +103,12 @@ def _budget(found: Results) -> str:
 
 def _printed(published: pd.DataFrame) -> pd.DataFrame:
     errors = published["metric"] == ERROR
-    return published.assign(network=published["model"], metric=np.where(errors, ERROR, published["attack"]))
+    return _named(published).assign(metric=np.where(errors, ERROR, published["attack"]))
+
+
+def _named(published: pd.DataFrame) -> pd.DataFrame:
+    """Name the networks of published numbers as ours are."""
+    return published.assign(network=published["model"].replace(NETWORKS))
 
 
 def human_study(inputs: ArtefactInputs) -> Table:
@@ -108,7 +117,7 @@ def human_study(inputs: ArtefactInputs) -> Table:
     nothing = pd.DataFrame(
         {**{key: pd.Series(dtype=str) for key in keys}, "reproduced": pd.Series(dtype=float)}
     )
-    compared = beside_published(nothing, inputs.published.assign(network=inputs.published["model"]), on=keys)
+    compared = beside_published(nothing, _named(inputs.published), on=keys)
     layout = one_column_per_metric(compared, rows=["network", "defence"], metrics=STUDY)
     return Table(
         compared,
