@@ -16,6 +16,7 @@
 # Jinghui Chen's dissertation (UCLA, 2021) builds attacks that need less: fewer steps, fewer queries, or nothing but
 # the predicted class. The chapters shown here ask whether a Frank-Wolfe step serves an attacker better than a
 # projected one, and what a hard-label attack with hardly any settings says of defences that gradient attacks praise.
+# Then the same question is put to training: how robust a network becomes when every attack inside it is a single step.
 #
 # Under each question stand the tables and figures drawn again, with the published numbers beside ours, and the
 # verdicts on what the work says.
@@ -121,6 +122,72 @@ page.verdicts(
     "even-hsja-goes-below-pgd",
     "rays-converges-in-a-quarter-of-its-queries",
     "other-attacks-use-the-whole-radius",
+)
+
+# %% [markdown]
+# ## Chapter 6: adversarial training in one step
+#
+# Fast AT attacks in a single step from a random start. Without that start the long step overshoots: the attacked images
+# have a lower loss than the clean ones, and the network is no longer robust. Even with it trainings differ, and TRADES,
+# with ten steps, is well ahead.
+
+# %%
+page.show("figure-6-1", "table-6-1", "figure-6-4")
+
+# %%
+page.verdicts(
+    "without-a-random-start-the-attack-lowers-the-loss",
+    "fast-at-is-unstable",
+    "trades-leaves-fast-forms-far-behind",
+)
+
+# %% [markdown]
+# Backward Smoothing draws the random point around the network's answer instead of around the image, steps to where the
+# answer is near that point, and starts the one step of TRADES there. The work reports the robustness of TRADES in a
+# third of its time.
+
+# %%
+page.show("figure-6-2", "figure-6-3", "table-6-2", "table-6-3", "table-6-4", "table-6-5")
+
+# %%
+page.verdicts(
+    "backward-smoothing-finds-flatter-points",
+    "backward-smoothing-is-the-most-robust-fast-method",
+    "backward-smoothing-keeps-up-with-slow-methods",
+    "backward-smoothing-takes-a-third-of-the-time-of-trades",
+    "backward-smoothing-is-below-trades-on-a-wide-network",
+    "backward-smoothing-varies-less-than-fast-at",
+)
+
+# %% [markdown]
+# What it depends on: the step must not be longer than the radius by much, beta trades natural for robust accuracy, and
+# size and number of the random points matter little.
+
+# %%
+page.show("table-6-6", "table-6-10", "table-6-11", "table-6-12", "table-6-8", "table-6-9", "table-6-15")
+
+# %%
+page.verdicts(
+    "longer-steps-than-the-radius-collapse",
+    "more-random-points-gain-little",
+    "the-size-of-random-points-matters-little",
+    "a-larger-beta-costs-natural-accuracy",
+    "the-start-alone-is-weaker-than-a-step",
+    "starts-towards-random-answers-beat-diversified-ones",
+)
+
+# %% [markdown]
+# With another schedule and at other radii:
+
+# %%
+page.show("table-6-7", "table-6-13", "table-6-14")
+
+# %%
+page.verdicts(
+    "cyclic-rates-keep-the-order",
+    "cyclic-rates-keep-the-ratio-of-times",
+    "a-smaller-radius-keeps-the-order",
+    "a-larger-radius-sets-fast-methods-back",
 )
 
 # %% [markdown]

@@ -95,6 +95,13 @@ def test_backward_smoothing_with_a_step_of_the_radius_ends_at_minus_eps_zero_or_
     assert {round(value, 3) for value in change.flatten().tolist()} == {-EPS, 0.0, EPS}
 
 
+def test_without_a_step_the_network_learns_from_the_start_itself(smooth_model, gray_batch):
+    defence = Trades(eps=EPS, steps=0, step_size=EPS, start=BackwardSmoothing(), strength=10)
+    learned = defence.loss(smooth_model, gray_batch(), START).perturbed
+    points = BackwardSmoothing().points(smooth_model, gray_batch(), EPS, EPS)
+    assert torch.equal(learned, points)
+
+
 def test_output_diversified_start_raises_the_logits_along_its_direction(smooth_model, gray_batch):
     batch = gray_batch()
     clean = smooth_model(batch.images)

@@ -14,7 +14,7 @@ from gauntlet.analysis.results import load_results
 from gauntlet.analysis.robustness import distance_trace, robust_at
 from gauntlet.attacks.decision_based.rays import RayS
 from gauntlet.contracts import Batch
-from gauntlet.works.chen2021.hard_label.boundary import boundary_distances
+from gauntlet.works.chen2021.boundary import boundary_distances
 
 
 def test_distances_are_those_of_a_classifier_whose_boundary_is_known(tmp_path):

@@ -17,7 +17,7 @@ from gauntlet.analysis.inputs import ArtefactInputs
 from gauntlet.analysis.intervals import paired_share_difference
 from gauntlet.analysis.robustness import distance_trace, robust_at
 from gauntlet.analysis.verdicts import Verdict, above, all_of, at_most, not_testable, within
-from gauntlet.works.chen2021.hard_label.boundary import FARTHEST, boundary_distances
+from gauntlet.works.chen2021.boundary import FARTHEST, boundary_distances
 
 WHITE_BOX = ("PGD-20", "CW-20", "PGD-100", "CW-100")
 

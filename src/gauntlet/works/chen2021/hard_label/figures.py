@@ -10,7 +10,7 @@ from gauntlet.analysis.robustness import distance_trace
 from gauntlet.reporting.artefacts import Figure
 from gauntlet.reporting.panels import draw_lines, mark_published_ends
 from gauntlet.reporting.style import new_figure, shared_legend
-from gauntlet.works.chen2021.hard_label.boundary import FARTHEST
+from gauntlet.works.chen2021.boundary import FARTHEST
 from gauntlet.works.chen2021.layout import stand_in, success_curves
 
 

@@ -11,7 +11,7 @@ from gauntlet.analysis.published import PARENTHESES, beside_published, one_colum
 from gauntlet.analysis.queries import queries_to_success, succeeded
 from gauntlet.analysis.robustness import distances, robust_at
 from gauntlet.reporting.artefacts import Table
-from gauntlet.works.chen2021.hard_label.boundary import boundary_distances
+from gauntlet.works.chen2021.boundary import boundary_distances
 from gauntlet.works.chen2021.layout import (
     cell,
     of_successes,

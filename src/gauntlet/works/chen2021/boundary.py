@@ -1,4 +1,4 @@
-"""Decision boundary distances as chapter 3 averages them (chen2021, section 3.4)."""
+"""Decision boundary distances as chapters 3 and 6 average them (chen2021, section 3.4)."""
 
 from __future__ import annotations
 
