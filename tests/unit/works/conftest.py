@@ -31,6 +31,7 @@ def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     for function in (
         bootstrap.bootstrap,
         bootstrap.bootstrap_means,
+        bootstrap.bootstrap_means_over_seeds,
         bootstrap.bootstrap_over_seeds,
         bootstrap.mean,
         bootstrap.quantile,

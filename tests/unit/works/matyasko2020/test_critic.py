@@ -91,12 +91,18 @@ class World:
         )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(published):
     rows = published("table_4_1.csv")
     return dict(
         zip(zip(rows["model"], rows["defence"], rows["attack"], strict=True), rows["value"], strict=True)
     )
+
+
+@pytest.fixture(scope="module")
+def world(printed):
+    """The print as it is."""
+    return World(printed)
 
 
 ROBUST = (
@@ -115,9 +121,8 @@ def judged(inputs_of, verdict_of):
     return lambda claim, world, scale="full": verdict_of(inputs_of(claim, world, scale=scale))
 
 
-def test_the_printed_table_supports_what_is_said_of_its_relative_sizes(judged, printed):
+def test_the_printed_table_supports_what_is_said_of_its_relative_sizes(judged, world):
     """Already with 300 of its 10,000 images."""
-    world = World(printed)
     assert {claim: judged(claim, world).decision for claim in ROBUST} == dict.fromkeys(ROBUST, "supported")
 
 
@@ -143,15 +148,17 @@ def test_an_error_of_the_critic_below_that_of_adversarial_training_contradicts_i
     assert judged(COSTS, world).decision == "contradicted"
 
 
-def test_the_printed_confidences_support_that_boundary_images_leave_the_network_unsure(judged, printed):
-    assert judged(UNSURE, World(printed)).decision == "supported"
+def test_the_printed_confidences_support_that_boundary_images_leave_the_network_unsure(
+    judged, printed, world
+):
+    assert judged(UNSURE, world).decision == "supported"
     assert judged(UNSURE, World(printed, sheets={**SHEETS, "boundary": 0.9})).decision == "contradicted"
     assert judged(UNSURE, World(printed, sheets={**SHEETS, "clean": 0.5})).decision == "contradicted"
 
 
 @pytest.mark.parametrize("claim", [claim for claim in (*ROBUST, COSTS) if "critic" in claim])
-def test_one_training_of_each_defence_judges_no_way_of_training(judged, printed, claim):
-    assert judged(claim, World(printed), scale="demo").decision == "not testable"
+def test_one_training_of_each_defence_judges_no_way_of_training(judged, world, claim):
+    assert judged(claim, world, scale="demo").decision == "not testable"
 
 
 @pytest.mark.parametrize("scale", ["demo", "small", "full"])
@@ -162,8 +169,8 @@ def test_no_verdict_rests_on_the_judges_in_place_of_people(catalogues, scale):
     assert not any("critic-shown" in name for claim in claims.values() for name in claim.evaluations)
 
 
-def test_table_4_1_has_the_mean_relative_sizes_beside_the_print(inputs_of, printed):
-    made = tables.robustness(inputs_of("table-4-1", World(printed)))
+def test_table_4_1_has_the_mean_relative_sizes_beside_the_print(inputs_of, world):
+    made = tables.robustness(inputs_of("table-4-1", world))
     assert len(made.frame) == 40 and made.frame["reproduced"].notna().all()
     relative = made.frame[made.frame["metric"] != "test_error"]
     # The first training of the world is 1 % more fragile than the print.
@@ -194,8 +201,8 @@ def test_a_failure_that_left_the_image_untouched_does_not_count(inputs_of, print
     )
 
 
-def test_the_published_study_stands_without_a_number_of_ours(inputs_of, printed):
-    made = tables.human_study(inputs_of("table-4-2", World(printed)))
+def test_the_published_study_stands_without_a_number_of_ours(inputs_of, world):
+    made = tables.human_study(inputs_of("table-4-2", world))
     assert made.frame["reproduced"].isna().all()
     assert len(made.frame) == 20 and made.frame["published"].notna().all()
     assert (
