@@ -52,6 +52,7 @@ rule build_site:
         files("site_inputs"),
     output:
         "reports/{scale}/index.html",
+        directory("reports/{scale}/thumbnails"),
     log:
         "logs/{scale}/site.log",
     localrule: True

@@ -191,6 +191,9 @@ class WorkFile(Strict):
 
     title: str
     document: Document
+    own: list[str] = Field(
+        [], description="the work's own methods, as its tables write them; pages mark them"
+    )
 
 
 class ChapterFile(Strict):

@@ -71,6 +71,7 @@ def artefact_specification(catalogue: Catalogue, work: str, name: str) -> dict[s
         "kind": "figure" if paths.is_figure(name) else "table",
         "title": paths.artefact_title(name, entry.title),
         "make": artefact_function(name, entry.make),
+        "own": catalogue.works[work].about.own,
         "scale": catalogue.scale,
         **evidence(catalogue, work, entry),
     }

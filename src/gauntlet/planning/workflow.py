@@ -153,12 +153,19 @@ class Workflow:
         ]
 
     def site_inputs(self) -> list[Path]:
-        """Return the pages, verdicts and sidecars that the index is made from."""
+        """Return the pages, verdicts, sidecars and drawings that the index is made from."""
         works = self.catalogue.works
         return [
             *(paths.work_page(self.scale, work) for work in works),
             *(paths.claims_file(self.scale, work) for work in works),
             *(paths.artefact_meta(self.scale, work, name) for work in works for name in self.makeable(work)),
+            *(
+                file
+                for work in works
+                for name in self.makeable(work)
+                for file in paths.artefact_files(self.scale, work, name)
+                if file.suffix in (".csv", ".png")
+            ),
         ]
 
     def everything_makeable(self) -> list[Path]:

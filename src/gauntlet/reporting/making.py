@@ -88,6 +88,7 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
         provenance_of(inputs),
         entry=f"config/works/{spec['work']}/{spec['chapter']}.yaml",
         function=f"gauntlet.works.{spec['work']}.{spec['chapter']}.{spec['make']}",
+        own=tuple(spec["own"]),
         published=tuple(f"config/published/{spec['work']}/{Path(file).name}" for file in spec["published"]),
     )
     notes = (*artefact.notes, *(f"Unusual data: {warning}." for warning in provenance.warnings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,6 @@ OUTCOMES: dict[str, tuple[Decision, ...]] = {
 }
 """Verdicts in three words, for a reader with one minute."""
 
-_LONG_TABLE_ROWS = 14
 _COMPARED_ROWS = 200
 
 
@@ -68,6 +68,7 @@ class Card:
         sources: what makes it: what each is, its name, and the file it links to from the work's folder (empty where
             there is none).
         command: the command that makes it alone.
+        size: width and height of a figure in pixels.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Card:
     claims: Sequence[Mapping[str, Any]] = ()
     sources: Sequence[tuple[str, str, str]] = ()
     command: str = ""
+    size: tuple[int, int] = (0, 0)
 
     @property
     def made(self) -> bool:
@@ -88,9 +90,20 @@ class Card:
         return bool(self.meta)
 
     @property
-    def long(self) -> bool:
-        """Whether a table is too long to stand open on the index."""
-        return self.kind == "table" and self.made and len(self.meta["layout"]["rows"]) > _LONG_TABLE_ROWS
+    def own_rows(self) -> set[int]:
+        """Rows of a table that hold the work's own methods: one of their texts names them."""
+        layout = self.meta["layout"]
+        texts = [at for at, numeric in enumerate(layout["numeric"]) if not numeric]
+        return {at for at, row in enumerate(layout["rows"]) if any(self._is_own(row[text]) for text in texts)}
+
+    @property
+    def own_columns(self) -> set[int]:
+        """Columns of a table that hold the work's own methods."""
+        return {at for at, (name, _) in enumerate(self.meta["layout"]["header"][-1]) if self._is_own(name)}
+
+    def _is_own(self, text: str) -> bool:
+        """Whether a heading names one of the work's own methods, alone or with settings behind a comma."""
+        return text.split(",")[0] in self.meta["provenance"]["own"]
 
     @property
     def alternative(self) -> str:
@@ -140,6 +153,7 @@ def load_card(
         claims,
         _sources(folder, name, meta["provenance"]),
         rerun_command(folder, name),
+        _size_of(folder / f"{name}.png") if kind == "figure" else (0, 0),
     )
 
 
@@ -167,6 +181,12 @@ def count_outcomes(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Count the claims that stand, fall and remain open."""
     decisions = count_decisions(verdicts)
     return {outcome: sum(decisions[each] for each in joined) for outcome, joined in OUTCOMES.items()}
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """Split a verdict's reason behind its first sentence; a point inside a number ends none."""
+    first, *rest = re.split(r"(?<=\.)\s+", text, maxsplit=1)
+    return first, "".join(rest)
 
 
 def share(part: int, whole: int) -> str:
@@ -201,6 +221,7 @@ def environment() -> Environment:
         "scale_notes": SCALE_NOTES,
         "share": share,
         "label": artefact_label,
+        "first_sentence": first_sentence,
     }
     return templates
 
@@ -218,6 +239,13 @@ def render_page(template: str, **context: Any) -> str:
 def render_part(macro: str, *arguments: Any, **options: Any) -> str:
     """Render one of the macros that the pages share."""
     return str(getattr(environment().get_template("parts.html").module, macro)(*arguments, **options))
+
+
+def _size_of(picture: Path) -> tuple[int, int]:
+    """Return width and height of a png, which its first chunk holds."""
+    with picture.open("rb") as stream:
+        head = stream.read(24)
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
 def artefact_label(name: str) -> str:

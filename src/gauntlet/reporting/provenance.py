@@ -41,6 +41,7 @@ class Provenance:
         entry: the file of the configuration that describes the artefact.
         function: the function that made it, by its import path.
         published: the files of published numbers beside it.
+        own: names of the work's own methods, as its tables write them.
     """
 
     work: str
@@ -61,6 +62,7 @@ class Provenance:
     entry: str = ""
     function: str = ""
     published: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from gauntlet.reporting.pages import (
     Card,
     add_agreements,
@@ -15,11 +17,14 @@ from gauntlet.reporting.pages import (
     load_verdicts,
     render_page,
 )
-from gauntlet.runtime.files import write_text
+from gauntlet.runtime.files import atomic_path, write_text
+
+THUMBNAILS = "thumbnails"
+_THUMBNAIL_WIDTH = 520
 
 
 def build_site(spec: Mapping[str, Any], reports: str | Path) -> Path:
-    """Write ``<reports>/<scale>/index.html``, which opens from the file system and loads nothing else.
+    """Write ``<reports>/<scale>/index.html``, which opens from the file system and loads thumbnails beside it alone.
 
     Args:
         spec: ``scale``, ``seed``, ``missing`` (reason by resource) and ``works``: per work its ``name``,
@@ -33,6 +38,16 @@ def build_site(spec: Mapping[str, Any], reports: str | Path) -> Path:
     folder = Path(reports) / spec["scale"]
     works = [_work(work, folder) for work in spec["works"]]
     cards = [card for work in works for card in work["cards"]]
+    thumbnails = folder / THUMBNAILS
+    thumbnails.mkdir(
+        parents=True, exist_ok=True
+    )  # The workflow expects the folder also where nothing is drawn.
+    for work in works:
+        for figure in work["figures"]:
+            _write_thumbnail(
+                folder / work["name"] / figure.files["png"],
+                thumbnails / f"{work['name']}-{figure.name}.png",
+            )
     page = folder / "index.html"
     html = render_page(
         "index.html",
@@ -79,6 +94,15 @@ def _work(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         },
         "seconds": sum(_origins(cards)["inputs"].values()),
     }
+
+
+def _write_thumbnail(picture: Path, target: Path) -> None:
+    """Write a figure as wide as a column of the index on a sharp screen, in few colors."""
+    with Image.open(picture) as image:
+        image.thumbnail((_THUMBNAIL_WIDTH, 2 * _THUMBNAIL_WIDTH), Image.Resampling.LANCZOS)
+        small = image.convert("RGB").quantize(64)
+    with atomic_path(target) as temporary:
+        small.save(temporary, format="png", optimize=True)
 
 
 def _summary(cards: list[Card], verdicts: list[dict[str, Any]]) -> dict[str, Any]:

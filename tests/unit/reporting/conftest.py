@@ -226,6 +226,7 @@ def artefact_spec(
         "kind": name.split("-")[0],
         "title": title,
         "make": make,
+        "own": ["hardened", "pgd"],
         "scale": "demo",
         "evaluations": evaluations if make in ("tables.robust_accuracy", "figures.queries") else {},
         "published": [published] if make == "tables.robust_accuracy" else [],
