@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Towards deep neural networks robust to adversarial examples
 #
-# Chapter 5 of Alexander Matyasko's doctoral thesis (Nanyang Technological University, 2020) looks for the smallest
-# perturbation that changes a network's decision. It makes a game of it: one player moves the perturbation, the other
+# Alexander Matyasko's doctoral thesis (Nanyang Technological University, 2020) asks what makes a network robust, and how
+# small the perturbations are that fool it. Chapter 3 trains networks for a wide margin. Chapter 5 looks for the smallest
+# perturbation that changes a network's decision, and makes a game of it: one player moves the perturbation, the other
 # raises the weight of the decision while it still stands, and lowers it once it has fallen. Both move at once, so that
 # no search over the weight is needed. Adam plays for the l2 norm (PDGD), proximal steps play for the norms that are not
 # smooth (PDPGD).
@@ -31,7 +32,58 @@ page = Narrative(work, scale, reports)
 page.overview()
 
 # %% [markdown]
-# ## The attacked networks
+# ## Background (chapters 1 and 2)
+#
+# What an adversarial image is, the networks, and the attacks that later chapters build on. Pictures that the work borrows
+# from ImageNet networks are redrawn with a network of chapter 3.
+
+# %%
+page.show("figure-1-1", "figure-2-4", "figure-2-5", "figure-2-6")
+
+# %%
+page.show("figure-2-1", "figure-2-2", "figure-2-3", "figure-2-7", "figure-2-8")
+
+# %% [markdown]
+# ## Margin maximization (chapter 3)
+#
+# To first order the distance of an image to the boundary of a class is the lead of the true logit over the norm of the
+# difference of two gradients, the margin sensitivity. A hinge loss raises the lead, a penalty lowers the sensitivity. It
+# is differentiated through the gradients.
+
+# %%
+page.show("figure-3-2", "figure-3-3", "table-theorem-3-4-1")
+
+# %% [markdown]
+# ## MNIST: margins and other defences
+#
+# Adversarial training with FGSM is best on FGSM; robustness under DeepFool is another matter.
+
+# %%
+page.show("table-3-1", "figure-3-6")
+
+# %% [markdown]
+# ## How strong the penalty should be
+#
+# DeepFool fails where gradients are masked. A large rho then says nothing of the network; the share of failures is in the
+# csv.
+
+# %%
+page.show("figure-3-4", "figure-3-5")
+
+# %% [markdown]
+# ## What fools them
+
+# %%
+page.show("figure-3-1", "figure-3-7")
+
+# %% [markdown]
+# ## CIFAR-10: Network in Network behind whitening
+
+# %%
+page.show("table-3-2")
+
+# %% [markdown]
+# ## The attacked networks of chapter 5
 #
 # Two data sets, three networks each: naturally trained, and trained against perturbations in the l-infinity and the l2
 # ball.

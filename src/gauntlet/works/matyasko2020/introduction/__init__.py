@@ -1,0 +1,1 @@
+"""Chapters 1 and 2: introduction and background."""
