@@ -4,6 +4,7 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
+from gauntlet.bundle import unpack_bundle
 from gauntlet.configuration import load_catalogue, paths
 from gauntlet.configuration.every_scale import check_every_scale
 from gauntlet.errors import GauntletError
@@ -70,6 +71,9 @@ if workflow.is_main_process:
         check_every_scale(
             CONFIG_FOLDER, OVERRIDES, Path(".snakemake/gauntlet-checked-configuration")
         )
+        # Before any file is looked for: results of a bundle count as made.
+        if config["data_root"] and Path(config["data_root"]).is_file():
+            unpack_bundle(Path(config["data_root"]), Path())
     except GauntletError as error:
         raise WorkflowError(f"\n{error}\n") from None
 

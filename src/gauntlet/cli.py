@@ -14,6 +14,7 @@ from gauntlet.errors import ConfigurationError, GauntletError
 EXAMPLES = """examples:
   gauntlet plan --config scale=full                what the published size takes, and what is missing
   gauntlet list --config scale=small works=song    every artefact of one work, with its path
+  gauntlet bundle --config scale=full works=song   pack what was made into an archive, for others to redraw from
   gauntlet schema                                  write config/schema/*.json for editors
   gauntlet methods                                 write docs/methods.md, every attack, certificate and defence
 
@@ -37,11 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in (
         ("plan", "cost, disk and missing inputs of a whole run"),
         ("list", "every artefact with its path and whether it is made"),
+        ("bundle", "pack what was made of a scale into one archive; data_root=<archive> takes it"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument(
             "--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake --config"
         )
+        if name == "bundle":
+            command.add_argument(
+                "--output", type=Path, metavar="FILE", help="archive to write (default: gauntlet-<scale>.zip)"
+            )
     commands.add_parser("schema", help="write the JSON schema of the configuration files")
     commands.add_parser("methods", help="write the page of all attacks, certificates, measures and defences")
     options = parser.parse_args(arguments)
@@ -51,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "methods":
             return _methods(options.folder.parent / "docs" / "methods.md")
         catalogue = load_catalogue(options.folder, _overrides(options.config))
+        if options.command == "bundle":
+            return _bundle(catalogue, options.output or Path(f"gauntlet-{catalogue.scale}.zip"))
         return _plan(catalogue) if options.command == "plan" else _list(catalogue)
     except GauntletError as error:
         print(f"gauntlet: {error}", file=sys.stderr)
@@ -73,6 +81,15 @@ def _plan(catalogue: Catalogue) -> int:
 
     print(f"Plan at scale {catalogue.scale} for {', '.join(catalogue.works)}")
     print("\n".join(make_plan(catalogue, find_available(catalogue, fresh=True)).lines()))
+    return 0
+
+
+def _bundle(catalogue: Catalogue, output: Path) -> int:
+    from gauntlet.bundle import write_bundle
+    from gauntlet.planning.workflow import Workflow
+
+    files = write_bundle(Workflow(catalogue), output)
+    print(f"{output}: {len(files)} files, {output.stat().st_size / 2**20:.1f} MiB")
     return 0
 
 

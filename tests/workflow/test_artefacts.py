@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
 import pandas as pd
 import pytest
+
+from gauntlet.bundle import write_bundle
+from gauntlet.configuration import load_catalogue
+from gauntlet.planning.workflow import Workflow
 
 FIGURE = "reports/demo/maerz2023/figure-4-6"
 
@@ -32,7 +37,7 @@ def test_a_figure_asks_only_for_what_it_is_made_from(space):
     )
 
 
-def test_a_figure_is_made_with_its_numbers_and_provenance(space):
+def test_a_figure_is_made_with_its_numbers_and_redrawn_from_a_bundle_without_training(space, workspace):
     space.run(f"{FIGURE}.pdf", "reports/demo/maerz2023/table-4-3.csv")
     for suffix in ("pdf", "svg", "png", "csv", "json"):
         assert (space.folder / f"{FIGURE}.{suffix}").stat().st_size > 100
@@ -43,6 +48,14 @@ def test_a_figure_is_made_with_its_numbers_and_provenance(space):
     table = pd.read_csv(space.folder / "reports/demo/maerz2023/table-4-3.csv")
     assert {"reproduced", "published"} <= set(table.columns)
     assert space.planned(f"{FIGURE}.pdf", "reports/demo/maerz2023/table-4-3.csv") == []
+
+    bundle = space.folder / "bundle.zip"
+    with contextlib.chdir(space.folder):
+        write_bundle(Workflow(load_catalogue("config", {"scale": "demo", "works": "maerz2023"})), bundle)
+    fresh = workspace("fresh")
+    printed = fresh.run("--config", f"data_root={bundle}", "--", f"{FIGURE}.pdf")
+    assert re.findall(r"^Job \d+: (\w+)", printed, re.MULTILINE) == ["Drawing"]
+    assert (fresh.folder / f"{FIGURE}.csv").read_bytes() == (space.folder / f"{FIGURE}.csv").read_bytes()
 
 
 def test_the_default_target_asks_for_every_file_so_that_a_removed_one_is_made_again(space):

@@ -35,13 +35,13 @@ def load_catalogue(folder: str | Path, overrides: Mapping[str, Any] | None = Non
     settings_file = folder / "config.yaml"
     values = {**read_yaml(settings_file), **(overrides or {})}
     settings = validate(UserSettings, values, settings_file, "")
-    if settings.data_root is not None and not Path(settings.data_root).is_dir():
+    if settings.data_root is not None and not _holds_data(Path(settings.data_root)):
         raise ConfigurationError(
             "the data folder does not exist",
             file=settings_file,
             key="data_root",
             found=settings.data_root,
-            valid="an existing folder, or nothing to download instead",
+            valid="an existing folder, a bundle of results (.zip), or nothing to download instead",
         )
     datasets_file = folder / "datasets.yaml"
     datasets = {
@@ -70,6 +70,10 @@ def load_catalogue(folder: str | Path, overrides: Mapping[str, Any] | None = Non
     for work in works.values():
         check_references(catalogue, work)
     return catalogue
+
+
+def _holds_data(root: Path) -> bool:
+    return root.is_dir() or (root.is_file() and root.suffix == ".zip")
 
 
 def _read_presets(folder: Path, scale: str) -> dict[str, Any]:

@@ -169,6 +169,8 @@ def _data_root(data_root: str | Path | None) -> Path | None:
     if not data_root:
         return None
     folder = Path(data_root).expanduser()
+    if folder.is_file():  # A bundle of results, which holds no data sets.
+        return None
     if not folder.is_dir():
         raise ConfigurationError(
             "the folder of local data does not exist",
