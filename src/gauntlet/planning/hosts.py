@@ -40,11 +40,13 @@ def reachable(hosts: Iterable[str], *, fresh: bool = False) -> dict[str, bool]:
 def _remembered() -> dict[str, tuple[bool, float]]:
     try:
         stored = json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return {
+            host: (bool(answer), float(when))
+            for host, (answer, when) in stored.items()
+            if time.time() - when < SECONDS_VALID
+        }
+    except (OSError, ValueError, TypeError, AttributeError):  # Damaged: the hosts are asked again.
         return {}
-    return {
-        host: (answer, when) for host, (answer, when) in stored.items() if time.time() - when < SECONDS_VALID
-    }
 
 
 def _answers(host: str) -> bool:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gauntlet.errors import DataError, ResourceUnavailable
 from gauntlet.runtime.availability import Availability
+from gauntlet.runtime.checksums import readable
 from gauntlet.runtime.downloads import download
 from gauntlet.runtime.files import file_sha256, read_json, write_json
 from gauntlet.training.schedules import Strict
@@ -133,7 +134,10 @@ def _hold_to_first_use(name: str, file: Path, accepted: Path) -> None:
     accepted.parent.mkdir(parents=True, exist_ok=True)
     # Several models may be imported at once.
     with FileLock(accepted.with_name(f".{accepted.name}.lock")):
-        hashes = read_json(accepted) if accepted.is_file() else {}
+        hashes: dict[str, str] = {}
+        if accepted.is_file():
+            with readable(accepted):
+                hashes = dict(read_json(accepted))
         found = file_sha256(file)
         if hashes.setdefault(name, found) != found:
             raise DataError(

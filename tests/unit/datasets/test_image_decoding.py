@@ -107,3 +107,9 @@ def test_a_decompression_bomb_is_refused_before_it_unfolds():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 22
+
+
+def test_a_file_of_no_known_format_is_called_by_its_name_alone():
+    with pytest.raises(DataError, match="of no known format") as caught:
+        decode(b"<html>404</html>", "set/cat/1.png", (3, 2, 2), None)
+    assert "BytesIO" not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 
 import numpy as np
 import pytest
@@ -260,3 +261,14 @@ def test_an_imagenet_image_beyond_the_ground_truth_is_named(write_files, write_t
     write_files({"val/ILSVRC2012_val_00000005.JPEG": image(0, kind="JPEG")})
     with pytest.raises(DataError, match=r"ILSVRC2012_val_00000005\.JPEG is no validation image"):
         prepare(settings_for(IMAGENET, 3), root)
+
+
+def test_an_archive_that_holds_an_image_twice_is_refused_by_its_name(write_files, animals, prepare, tmp_path):
+    root = write_files({"x": b""})
+    with tarfile.open(root / "s.tar", "w") as archive:
+        for name, content in [*animals.items(), next(iter(animals.items()))]:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    with pytest.raises(DataError, match=r"s\.tar.* twice"):
+        prepare(settings_for({**FOLDER, "path": "s.tar"}, 3), root)

@@ -255,3 +255,34 @@ def test_every_flipped_bit_of_a_prepared_split_is_found(settings, tmp_path, name
             open_split(tmp_path / "out")
     file.write_bytes(content)
     assert len(open_split(tmp_path / "out")) == 3
+
+
+def test_unpacked_files_are_compared_with_the_content_of_the_published_ones(
+    settings, tmp_path, monkeypatch, capsys
+):
+    unpacked = {name.removesuffix(".gz"): gzip.decompress(content) for name, content in PUBLISHED.items()}
+    known = {
+        hashlib.md5(PUBLISHED[f"{name}.gz"]).hexdigest(): hashlib.md5(content).hexdigest()
+        for name, content in unpacked.items()
+    }
+    monkeypatch.setattr(preparing, "UNPACKED_MD5", known)
+    own = write(tmp_path / "own", unpacked)
+    manifest = prepare_split(settings, "set", "test", tmp_path / "out", data_root=own)
+    assert manifest["warnings"] == []
+    assert manifest["notes"] == [
+        f"{name} holds what the published file holds" for name in ("images", "labels")
+    ]
+    images = bytearray(unpacked["set/images"])
+    images[-1] ^= 1
+    (own / "set" / "images").write_bytes(images)
+    manifest = prepare_split(settings, "set", "test", tmp_path / "out", data_root=own)
+    assert manifest["warnings"] == ["images differs from the published file"]
+    assert "Warning: set/test: images differs from the published file" in capsys.readouterr().err
+
+
+def test_a_class_without_images_is_warned_of(settings, tmp_path):
+    files = idx_pair([10, 20, 30])
+    files["set/labels.gz"] = gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", 3) + bytes(3))
+    own = write(tmp_path / "own", files)
+    manifest = prepare_split(settings, "set", "test", tmp_path / "out", data_root=own)
+    assert "no image of 1 of 2 classes (1)" in manifest["warnings"]

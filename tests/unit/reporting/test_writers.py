@@ -240,6 +240,7 @@ def test_provenance_of_trained_models_names_their_training_data(tmp_path: Path) 
         "device": "cpu",
         "seconds": 3.0,
         "code": "0.1.0",
+        "dataset_warnings": ["9 of 10 images"],
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     found = provenance_of(
@@ -248,6 +249,7 @@ def test_provenance_of_trained_models_names_their_training_data(tmp_path: Path) 
     assert found.datasets == ("digits/train",)
     assert found.models == ("net",)
     assert found.inputs == {"model net": 3.0}
+    assert found.warnings == ("digits/train: 9 of 10 images",)
 
 
 def test_every_table_states_which_weights_stand_behind_its_numbers(tmp_path: Path) -> None:

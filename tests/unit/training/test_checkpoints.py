@@ -180,3 +180,12 @@ def test_a_file_lies_in_the_folders_of_its_archive_and_is_remembered_with_them(d
 def test_a_file_outside_the_folder_of_checkpoints_is_refused(file):
     with pytest.raises(ValidationError, match="below the folder checkpoints"):
         settings(file=file)
+
+
+def test_a_damaged_list_of_accepted_hashes_is_named(data_root, tmp_path):
+    (data_root / "checkpoints").mkdir(exist_ok=True)
+    (data_root / "checkpoints" / "net.pt").write_bytes(CONTENT)
+    for content in ("{", "[1]"):
+        (tmp_path / "lock.json").write_text(content)
+        with pytest.raises(DataError, match=r"lock\.json is damaged"):
+            fetch(settings(), data_root, tmp_path, tmp_path / "lock.json")
