@@ -50,17 +50,21 @@ def sealed_path(target: str | Path) -> Iterator[Path]:
 
 
 def _seal(file: Path) -> None:
+    digest = hashlib.sha256()
     with file.open("r+b") as stream:
-        content = stream.read()
-        at = content.rfind(BLANK_CHECKSUM.encode())
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            digest.update(content)
+            at = (
+                content.rfind(BLANK_CHECKSUM.encode()) if file.suffix not in _TAKE_A_TRAILER else len(content)
+            )
         if at < 0:
-            if file.suffix not in _TAKE_A_TRAILER:
-                raise ValueError(f"{file} has no place for a checksum")
-            at = len(content) + _TRAILER.index(BLANK_CHECKSUM.encode())
-            content += _TRAILER
-            stream.write(_TRAILER)
-        stream.seek(at + len(_VALUE))
-        stream.write(hashlib.sha256(content).hexdigest().encode())
+            raise ValueError(f"{file} has no place for a checksum")
+        stream.seek(at)
+        if file.suffix in _TAKE_A_TRAILER:
+            digest.update(_TRAILER)
+            stream.write(_TRAILER.replace(_BLANK, digest.hexdigest().encode()))
+        else:
+            stream.write(_VALUE.encode() + digest.hexdigest().encode())
 
 
 def fault_of(file: Path) -> str | None:

@@ -30,13 +30,14 @@ def begin_run(folder: Path, outputs: tuple[Path, ...]) -> None:
         GauntletError: another run is alive in the folder.
         StorageError: a folder cannot be written to.
     """
+    folder = folder.resolve()  # Snakemake may have left it by the time this process ends.
     note = folder / ".snakemake" / "gauntlet-run.json"
     for output in outputs:
         _check_writable(output)
     note.parent.mkdir(parents=True, exist_ok=True)
     if not _take_lock(folder, note.with_suffix(".lock")):
         raise GauntletError(
-            f"another run goes on in {folder.resolve()}{_whose(note)}: wait for it, or end it first (Ctrl-C)"
+            f"another run goes on in {folder}{_whose(note)}: wait for it, or end it first (Ctrl-C)"
         )
     if note.is_file():
         log("The last run here was killed. This one goes on where it stopped.")
@@ -54,7 +55,7 @@ def begin_run(folder: Path, outputs: tuple[Path, ...]) -> None:
 def _take_lock(folder: Path, file: Path) -> bool:
     """Lock a folder until this process ends; False if another process holds the lock."""
     # Some file systems of clusters know no locks; there, runs of one machine exclude each other.
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     for place in (file, Path(tempfile.gettempdir()) / f"gauntlet-run-{os.getuid()}-{name}.lock"):
         lock = FileLock(place)
         try:

@@ -18,7 +18,7 @@ from gauntlet.runtime.job import RUN_VARIABLE, job, this_place
 from gauntlet.runtime.run import begin_run
 
 BEGIN = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from gauntlet.errors import GauntletError
 from gauntlet.runtime.run import begin_run
@@ -28,6 +28,7 @@ except GauntletError as error:
     sys.exit(str(error))
 print("begun", flush=True)
 time.sleep(float(sys.argv[1]))
+os.chdir("/")
 """
 
 JOB = """
