@@ -130,3 +130,11 @@ def test_a_truncated_bundle_and_another_archive_are_refused(workflow, tmp_path):
         archive.writestr("cifar10/train/cat/1.png", b"")
     with pytest.raises(DataError, match="no bundle"):
         unpack_bundle(Path("other.zip"), tmp_path)
+
+
+def test_unpacked_results_have_one_time_so_that_none_is_older_than_its_input(workflow, tmp_path):
+    write_bundle(workflow, Path("bundle.zip"))
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    times = {file.stat().st_mtime_ns for file in unpack_bundle(Path("bundle.zip"), fresh)}
+    assert len(times) == 1

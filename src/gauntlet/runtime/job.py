@@ -127,4 +127,5 @@ def _end_with_the_run() -> None:
 
 def log(message: str) -> None:
     """Print one progress line with the time of day."""
-    print(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # Standard error may be a file on a full disk.
+        print(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr, flush=True)
