@@ -11,7 +11,7 @@ from gauntlet.errors import GauntletError
 from gauntlet.planning.stopping import stop_promptly
 from gauntlet.planning.workflow import Workflow
 from gauntlet.runtime.files import compact_json, source_fingerprint
-from gauntlet.runtime.run import begin_run
+from gauntlet.runtime.run import begin_run, check_writable
 
 # Not workflow.basedir: where another workflow uses this one as a module, that is the other's folder.
 HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
@@ -66,11 +66,16 @@ if workflow.is_main_process:
 
 config.update(jobs_at(None).catalogue.settings.model_dump())
 
+OUTPUT_FOLDERS = Path("results"), Path("reports"), Path("logs")
+
 if workflow.is_main_process:
     try:
         check_every_scale(
             CONFIG_FOLDER, OVERRIDES, Path(".snakemake/gauntlet-checked-configuration")
         )
+        # Snakemake looks into them long before it writes.
+        for folder in filter(Path.exists, OUTPUT_FOLDERS):
+            check_writable(folder)
         # Before any file is looked for: results of a bundle count as made.
         if config["data_root"] and Path(config["data_root"]).is_file():
             unpack_bundle(Path(config["data_root"]), Path())
@@ -96,6 +101,6 @@ def cores_for(wildcards):
 
 onstart:
     try:
-        begin_run(Path(), (Path("results"), Path("reports"), Path("logs")))
+        begin_run(Path(), OUTPUT_FOLDERS)
     except GauntletError as error:
         raise WorkflowError(f"\n{error}\n") from None

@@ -33,7 +33,7 @@ def begin_run(folder: Path, outputs: tuple[Path, ...]) -> None:
     folder = folder.resolve()  # Snakemake may have left it by the time this process ends.
     note = folder / ".snakemake" / "gauntlet-run.json"
     for output in outputs:
-        _check_writable(output)
+        check_writable(output)
     note.parent.mkdir(parents=True, exist_ok=True)
     if not _take_lock(folder, note.with_suffix(".lock")):
         raise GauntletError(
@@ -78,7 +78,8 @@ def _whose(note: Path) -> str:
         return ""
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Raise StorageError if a folder cannot be written to, or made."""
     try:
         with storing(folder):
             folder.mkdir(parents=True, exist_ok=True)
