@@ -13,6 +13,15 @@ Decision = Literal["supported", "contradicted", "inconclusive", "by construction
 
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 
+_WEAKEST_FIRST: tuple[Decision, ...] = (
+    "contradicted",
+    "inconclusive",
+    "not testable",
+    "supported",
+    "by construction",
+)
+"""The order in which the parts of a claim are told: what decides comes first."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -102,7 +111,7 @@ def all_of(*given: Verdict | Iterable[Verdict]) -> Verdict:
 
     One contradiction contradicts it, one open part leaves it open. A part that could not be tested makes the
     whole at most inconclusive; only if no part could be tested is the claim not testable. Parts that hold by
-    construction add nothing unless there are no others.
+    construction add nothing unless there are no others. The reason begins with the parts that decided.
     """
     parts = [part for each in given for part in ([each] if isinstance(each, Verdict) else each)]
     if not parts:
@@ -120,7 +129,8 @@ def all_of(*given: Verdict | Iterable[Verdict]) -> Verdict:
     numbers: dict[str, float] = {}
     for part in parts:
         numbers |= part.numbers
-    return Verdict(decision, " ".join(part.reason for part in parts), numbers)
+    ordered = sorted(parts, key=lambda part: _WEAKEST_FIRST.index(part.decision))
+    return Verdict(decision, " ".join(part.reason for part in ordered), numbers)
 
 
 def by_construction(reason: str) -> Verdict:

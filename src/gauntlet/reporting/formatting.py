@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gauntlet.reporting.artefacts import Table
-from gauntlet.reporting.numerals import ABSENT, format_number
+from gauntlet.reporting.numerals import ABSENT, SIGNIFICANT, format_number
 
 _LATEX = str.maketrans(
     {
@@ -188,10 +188,25 @@ def _is_absent(value: Any) -> bool:
 def _format_column(column: pd.Series, decimals: int | None) -> list[str]:
     values = list(column)
     numbers = [float(v) for v in values if isinstance(v, (float, np.floating)) and math.isfinite(v)]
-    # A whole column of counts that only absent values made floats is written as counts.
-    if decimals is None and numbers and all(v.is_integer() and abs(v) < 1e15 for v in numbers):
-        decimals = 0
+    if decimals is None and numbers:
+        decimals = _common_digits(numbers)
     return [_format_cell(value, decimals) for value in values]
+
+
+def _common_digits(numbers: Sequence[float]) -> int | None:
+    """Return the digits after the point that suit a whole column, or None where it spans too many magnitudes.
+
+    The largest number gets four significant digits, or fewer where all numbers are written in full with fewer: a column
+    of counts that only absent values made floats gets none behind the point.
+    """
+    if all(number.is_integer() and abs(number) < 1e15 for number in numbers):
+        return 0
+    sizes = [abs(number) for number in numbers if number]
+    most = max(0, SIGNIFICANT - 1 - math.floor(math.log10(max(sizes))))
+    if min(sizes) < 10 ** (1 - most) or max(sizes) >= 1e7:
+        return None
+    full = [f"{number:.{most}f}" for number in numbers]
+    return max(len(text.rstrip("0").partition(".")[2]) for text in full)
 
 
 def _format_cell(value: Any, decimals: int | None) -> str:

@@ -91,7 +91,9 @@ def make_artefact(spec: Mapping[str, Any], outputs: Mapping[str, str | Path]) ->
         own=tuple(spec["own"]),
         published=tuple(f"config/published/{spec['work']}/{Path(file).name}" for file in spec["published"]),
     )
-    notes = (*artefact.notes, *(f"Unusual data: {warning}." for warning in provenance.warnings))
+    stand_ins = [note for note in [provenance.stand_ins()] if note]
+    warned = (f"Unusual data: {warning}." for warning in provenance.warnings)
+    notes = (*stand_ins, *artefact.notes, *warned)
     artefact = replace(artefact, notes=notes)
     if isinstance(artefact, Table):
         write_table(artefact, provenance, outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from gauntlet.errors import ConfigurationError
 from gauntlet.reporting.pages import render_page
 from gauntlet.runtime.files import write_text
+
+_HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<')
 
 PARAMETERS_TAG = "parameters"
 """Tag of the cell whose values the execution replaces, as papermill does."""
@@ -44,8 +47,15 @@ def execute_notebook(
         (line[2:] for cell in document.cells for line in cell.source.splitlines() if line.startswith("# ")),
         work,
     )
+    body = _body(document)
     html = render_page(
-        "work.html", work=work, scale=scale, title=title, body=_body(document), notebook=notebook.name
+        "work.html",
+        work=work,
+        scale=scale,
+        title=title,
+        body=body,
+        contents=_HEADING.findall(body),
+        notebook=notebook.name,
     )
     write_text(page, html)
 

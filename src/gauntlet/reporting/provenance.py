@@ -13,6 +13,9 @@ from gauntlet.runtime.manifest import code_version
 
 _FEW_MODELS = 2
 
+_DATASETS = {"MNIST": "mnist", "CIFAR-10": "cifar10", "ImageNet": "imagenet", "GTS": "gts"}
+"""Start of the names of each data set's variants, by the name that works give it."""
+
 _LEARNED = 0.1
 """Share of the way from guessing to no mistake below which a network has learned next to nothing."""
 
@@ -108,6 +111,16 @@ class Provenance:
             f"gauntlet {', '.join(self.codes)}" if self.codes else "",
         ]
         return " · ".join(part for part in parts if part)
+
+    def stand_ins(self) -> str:
+        """State which data ran in place of those that the title names, or nothing where they are the same."""
+        ran = {split.split("/")[0] for split in self.datasets}
+        absent = [
+            shown
+            for shown, names in _DATASETS.items()
+            if shown in self.title and not any(name.startswith(names) for name in ran)
+        ]
+        return f"In place of {' and '.join(absent)}: {', '.join(self.datasets)}." if absent and ran else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields and both statements as plain JSON values."""

@@ -1,6 +1,6 @@
 """Write artefacts: a table as csv, md and tex; a figure as csv, pdf, svg and png; both with a json sidecar.
 
-Every csv ends with the columns ``scale``, ``dataset`` and ``samples`` (unless the frame has its own), every
+Every csv ends with the columns ``scale``, ``dataset`` (``ran_on`` where the frame has its own) and ``samples``, every
 md and tex with a line of provenance, every figure with a footer. Equal inputs give equal bytes.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from gauntlet.analysis.published import agreement
+from gauntlet.analysis.published import PARENTHESES, agreement
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.formatting import (
     Grid,
@@ -52,6 +53,8 @@ def write_table(table: Table, provenance: Provenance, outputs: Mapping[str, str 
         outputs: target files, by ``csv``, ``md``, ``tex`` and ``meta``.
     """
     grid = grid_of(table)
+    if not any("(" in cell for row in grid.rows for cell in row):
+        table = replace(table, notes=tuple(note for note in table.notes if note != PARENTHESES))
     _write_csv(table.frame, provenance, outputs["csv"])
     write_text(outputs["md"], markdown_document(table, grid, provenance))
     write_text(outputs["tex"], latex_document(table, grid, provenance))
@@ -129,11 +132,16 @@ def latex_document(table: Table, grid: Grid, provenance: Provenance) -> str:
 def with_origin_columns(frame: pd.DataFrame, provenance: Provenance) -> pd.DataFrame:
     """Append ``scale``, ``dataset`` and ``samples``; a column that the frame has already stays as it is.
 
+    Where the frame names data sets itself, those that really ran stand in ``ran_on``.
+
     They stay empty in rows that hold a published number alone: nothing was measured for them.
     """
     counts = sorted(set(provenance.samples.values()))
+    # A frame's own column names the work's data set, whose place another one may have taken.
+    own = "dataset" in frame.columns
     values = {
         "scale": provenance.scale,
+        **({"ran_on": ";".join(provenance.datasets)} if own else {}),
         "dataset": ";".join(provenance.datasets),
         "samples": ";".join(map(str, counts)),
     }

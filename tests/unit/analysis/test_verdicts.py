@@ -76,8 +76,15 @@ def test_a_number_without_sampling_error_is_right_or_wrong() -> None:
 def test_the_weakest_part_decides_a_claim_of_several(parts: list[Any], decision: str) -> None:
     joined = all_of(*(Verdict(part, f"Part {i}.", {f"n{i}": float(i)}) for i, part in enumerate(parts)))
     assert joined.decision == decision
-    assert joined.reason == " ".join(f"Part {i}." for i in range(len(parts)))
+    assert sorted(joined.reason.replace("Part ", "").split()) == [f"{i}." for i in range(len(parts))]
     assert joined.numbers == {f"n{i}": float(i) for i in range(len(parts))}
+
+
+def test_a_reason_begins_with_the_part_that_decides() -> None:
+    parts = [Verdict("supported", "A."), Verdict("not testable", "B."), Verdict("contradicted", "C.")]
+    assert all_of(parts).reason == "C. B. A."
+    assert all_of(parts[:2]).reason == "B. A.", "what could not be tested leaves the whole open"
+    assert all_of(parts[0], Verdict("supported", "D.")).reason == "A. D."
 
 
 def test_what_cannot_be_tested_or_cannot_fail_says_why() -> None:

@@ -15,6 +15,8 @@ NOTEBOOK = """
 # # Invented defences
 #
 # A story with *emphasis*.
+#
+# ## The setting
 
 # %% tags=["parameters"]
 work, scale, reports = "none", "full", "nowhere"
@@ -47,6 +49,8 @@ def test_a_notebook_becomes_a_page_that_loads_nothing_from_elsewhere(reports: Pa
     html = page.read_text(encoding="utf-8")
     assert "<title>Invented defences" in html
     assert "<em>emphasis</em>" in html
+    assert '<li><a href="#The-setting">The setting</a></li>' in html, "the contents lead to every part"
+    assert 'id="The-setting"' in html
     assert 'src="figure-1.svg"' in html
     assert 'src="figure-2.svg"' in html
     assert html.count('id="figure-1"') == 1, "what was shown is not shown again among the others"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 from gauntlet.analysis.inputs import ArtefactInputs, TrainedModel
+from gauntlet.analysis.published import PARENTHESES
 from gauntlet.analysis.results import load_results
 from gauntlet.reporting.artefacts import Figure, Table
 from gauntlet.reporting.formatting import escape_latex, format_frame, to_booktabs, to_markdown
@@ -20,7 +22,14 @@ from gauntlet.reporting.numerals import duration, format_number
 from gauntlet.reporting.panels import draw_lines
 from gauntlet.reporting.provenance import Provenance, provenance_of
 from gauntlet.reporting.style import new_figure
-from gauntlet.reporting.writers import FIGURE_OUTPUTS, TABLE_OUTPUTS, write_figure, write_table
+from gauntlet.reporting.writers import (
+    FIGURE_OUTPUTS,
+    TABLE_OUTPUTS,
+    with_origin_columns,
+    write_figure,
+    write_table,
+)
+from gauntlet.runtime.checksums import read_sealed_json
 
 PROVENANCE = Provenance(
     work="invented2020",
@@ -115,7 +124,7 @@ def test_grouped_headers_span_their_columns() -> None:
 def test_a_named_index_becomes_the_leading_column() -> None:
     grid = format_frame(pd.DataFrame({"x": [1.5]}, index=pd.Index(["row"], name="name")))
     assert grid.header == [["name", "x"]]
-    assert grid.rows == [["row", "1.500"]]
+    assert grid.rows == [["row", "1.5"]]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +142,23 @@ def test_a_named_index_becomes_the_leading_column() -> None:
 )
 def test_numbers_have_four_significant_digits(value: float, text: str) -> None:
     assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        ([0.0, 0.5, 1.0], ["0.0", "0.5", "1.0"]),
+        ([0.12345, 1.0, np.nan], ["0.123", "1.000", "–"]),
+        ([3.0, np.nan, 128.0], ["3", "–", "128"]),
+        ([97.123, 3.25], ["97.12", "3.25"]),
+        ([1e-5, 100.0], ["1.000e-05", "100.0"]),
+    ],
+)
+def test_a_column_has_as_many_digits_in_every_cell_unless_magnitudes_differ(
+    numbers: list[float], texts: list[str]
+) -> None:
+    grid = format_frame(pd.DataFrame({"x": numbers}))
+    assert [row[0] for row in grid.rows] == texts
 
 
 @pytest.mark.parametrize(
@@ -202,6 +228,29 @@ def test_a_failing_writer_leaves_no_file_behind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="plain columns"):
         write_table(Table(frame, "Grouped."), PROVENANCE, outputs(tmp_path, TABLE_OUTPUTS))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_note_on_parentheses_goes_where_no_cell_has_any(tmp_path: Path) -> None:
+    notes = (PARENTHESES, "Kept.")
+    for cell, kept in (("31.2 (29.7)", list(notes)), ("31.2", ["Kept."])):
+        files = outputs(tmp_path, TABLE_OUTPUTS)
+        write_table(Table(pd.DataFrame({"x": [cell]}), "c", notes=notes), PROVENANCE, files)
+        assert read_sealed_json(files["meta"])["notes"] == kept
+
+
+def test_a_csv_that_names_the_works_data_tells_which_ran() -> None:
+    frame = pd.DataFrame({"dataset": ["CIFAR-10"], "x": [1.0]})
+    told = with_origin_columns(frame, PROVENANCE)
+    assert told.iloc[0].to_dict() == {
+        "dataset": "CIFAR-10", "x": 1.0, "scale": "demo", "ran_on": "digits/test", "samples": "500",
+    }  # fmt: skip
+
+
+def test_data_that_ran_in_place_of_those_of_the_title_are_named() -> None:
+    named = replace(PROVENANCE, title="Table 1: attacks on MNIST and GTS")
+    assert named.stand_ins() == "In place of MNIST and GTS: digits/test."
+    assert replace(named, datasets=("gts/test", "mnist/test")).stand_ins() == ""
+    assert replace(named, datasets=()).stand_ins() == "", "a drawing from formulas has no data"
 
 
 def test_rows_with_a_published_number_alone_claim_no_sample(tmp_path: Path) -> None:
