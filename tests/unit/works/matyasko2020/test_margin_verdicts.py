@@ -116,7 +116,7 @@ class Print:
         )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(published) -> Print:
     """Tables 3.1 and 3.2."""
     numbers: dict[tuple[str, str], dict[str, float]] = {}
