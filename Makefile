@@ -27,7 +27,7 @@ full: $(ENV)/ready                ## the reproduction at the published size
 	$(SNAKEMAKE) --config scale=full $(if $(DATA),data_root=$(DATA))
 
 test: $(ENV)/ready                ## unit and workflow tests
-	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4
+	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slurm: $(ENV)/ready          ## submit a demo work to a Slurm of its own; skipped where Slurm is not installed
 	$(RUN)/python -m pytest tests/slurm
@@ -39,7 +39,7 @@ test-newest:                      ## the tests with the newest versions that pyp
 	VIRTUAL_ENV=$(CURDIR)/$(NEWEST) $(NEWEST)/bin/uv pip install --quiet --upgrade --editable ".[dev]"
 	$(NEWEST)/bin/uv pip freeze --python $(NEWEST)/bin/python | grep --invert-match --line-regexp --file \
 		<(grep -oE '^[a-z0-9._-]+==[^ ;]+' requirements.lock) || true
-	$(NEWEST)/bin/python -m pytest --numprocesses auto --maxprocesses 4 \
+	$(NEWEST)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
 		--deselect tests/unit/test_environment.py::test_the_installed_environment_is_the_locked_one
 
 graph: $(ENV)/ready               ## write docs/rule-graph.md from the rules

@@ -9,6 +9,13 @@ import torch
 
 torch.set_num_threads(1)
 
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that start programs: one that took a minute at the end would leave other cores idle."""
+    items.sort(key=lambda item: item.path.is_relative_to(UNIT))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -72,29 +72,40 @@ class Workspace:
         file.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def _lay_out(folder: Path, works: dict[str, dict[str, Any]] | None = None) -> Workspace:
+    """Make a working directory, with the project's own works or with those given."""
+    if works is None:
+        shutil.copytree(ROOT / "config", folder / "config")
+        return Workspace(folder)
+    (folder / "config" / "works").mkdir(parents=True)
+    for file in ("config.yaml", "datasets.yaml"):
+        shutil.copy(ROOT / "config" / file, folder / "config" / file)
+    for work, files in works.items():
+        (folder / "config" / "works" / work).mkdir()
+        for name, content in files.items():
+            (folder / "config" / "works" / work / f"{name}.yaml").write_text(
+                yaml.safe_dump(content, sort_keys=False)
+            )
+    return Workspace(folder)
+
+
+@pytest.fixture(scope="session")
+def lay_out() -> Callable[..., Workspace]:
+    """Return the function that makes a working directory, for fixtures that several tests share."""
+    return _lay_out
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
     """Make a working directory, with the project's own works or with those given; end what still runs in it."""
-    started: list[subprocess.Popen[str]] = []
+    made: list[Workspace] = []
 
     def make(name: str = "workspace", works: dict[str, dict[str, Any]] | None = None) -> Workspace:
-        folder = tmp_path / name
-        if works is None:
-            shutil.copytree(ROOT / "config", folder / "config")
-        else:
-            (folder / "config" / "works").mkdir(parents=True)
-            for file in ("config.yaml", "datasets.yaml"):
-                shutil.copy(ROOT / "config" / file, folder / "config" / file)
-            for work, files in works.items():
-                (folder / "config" / "works" / work).mkdir()
-                for name, content in files.items():
-                    (folder / "config" / "works" / work / f"{name}.yaml").write_text(
-                        yaml.safe_dump(content, sort_keys=False)
-                    )
-        return Workspace(folder, started=started)
+        made.append(_lay_out(tmp_path / name, works))
+        return made[-1]
 
     yield make
-    for process in started:
+    for process in (process for space in made for process in space.started):
         if process.poll() is None:
             process.terminate()
             process.wait()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -64,9 +64,21 @@ TOY = {
     },
 }
 
-BRIEF = copy.deepcopy(TOY)
-BRIEF["chapter"]["models"]["toy"]["training"]["epochs"] = 1
-BRIEF["chapter"]["evaluations"]["{name}"]["procedures"]["pgd-{start}"]["steps"] = 2
+ARGUMENTS = ("--config", "scale=demo", "--", *TARGETS)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(lay_out, tmp_path_factory):
+    """A workspace in which both evaluations were made in one run; it is compared with and copied, never changed."""
+    space = lay_out(tmp_path_factory.mktemp("uninterrupted") / "workspace", {"toy": TOY})
+    space.run(*ARGUMENTS)
+    return space
+
+
+@pytest.fixture
+def finished(uninterrupted, tmp_path):
+    """A workspace of the test's own in which both evaluations were made, with Snakemake's records."""
+    return replace(uninterrupted, folder=shutil.copytree(uninterrupted.folder, tmp_path / "finished"))
 
 
 def numbers(folder: Path) -> dict[str, object]:
@@ -80,7 +92,7 @@ def numbers(folder: Path) -> dict[str, object]:
 
 def kill_job(process, script: str, started) -> None:
     """Kill, with signal 9, the job that runs a script, once ``started`` says that it is under way."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600  # far more than a busy machine needs
     while time.monotonic() < deadline:
         jobs = [
             child for child in psutil.Process(process.pid).children(recursive=True) if _runs(child, script)
@@ -99,12 +111,11 @@ def _runs(process: psutil.Process, script: str) -> bool:
         return False
 
 
-def test_killed_jobs_end_with_the_numbers_of_an_uninterrupted_run(workspace):
-    whole, cut = workspace("whole", {"toy": TOY}), workspace("cut", {"toy": TOY})
-    whole.run("--config", "scale=demo", "--", *TARGETS)
+def test_killed_jobs_end_with_the_numbers_of_an_uninterrupted_run(workspace, uninterrupted):
+    cut = workspace("cut", {"toy": TOY})
 
     state = cut.folder / "results/demo/models/toy/resume.pt"
-    training = cut.start("--config", "scale=demo", "--", *TARGETS)
+    training = cut.start(*ARGUMENTS)
     kill_job(training, "make_model", state.exists)
     assert training.wait() != 0
     assert state.exists()
@@ -118,55 +129,50 @@ def test_killed_jobs_end_with_the_numbers_of_an_uninterrupted_run(workspace):
     assert 0 < len(finished) < 18
     before = {file: file.stat().st_mtime_ns for file in finished}
 
-    printed = cut.run("--config", "scale=demo", "--", *TARGETS)
+    printed = cut.run(*ARGUMENTS)
     assert "of 18 chunks were finished before" in printed
     assert {file: file.stat().st_mtime_ns for file in finished} == before, (
         "a finished chunk was computed again"
     )
-    assert numbers(cut.folder) == numbers(whole.folder)
+    assert numbers(cut.folder) == numbers(uninterrupted.folder)
     assert not state.exists()
 
 
-def test_only_what_depends_on_a_changed_setting_runs_again(workspace):
-    space = workspace("changed", {"toy": TOY})
-    arguments = ("--config", "scale=demo", "--", *TARGETS)
-    space.run(*arguments)
-    assert space.planned(*arguments) == []
-    assert space.planned("--config", "scale=demo", "shards=3", "--", *TARGETS) == []
-    before = numbers(space.folder)
+def test_only_what_depends_on_a_changed_setting_runs_again(finished):
+    assert finished.planned(*ARGUMENTS) == []
+    assert finished.planned("--config", "scale=demo", "shards=3", "--", *TARGETS) == []
+    before = numbers(finished.folder)
 
-    space.edit(
+    finished.edit(
         "toy",
         lambda work: work["evaluations"]["{name}"]["foreach"].update(
             {"name, eps": [["weak", 0.05], ["strong", 0.3]]}
         ),
     )
-    planned = space.planned(*arguments)
+    planned = finished.planned(*ARGUMENTS)
     assert [message for message in planned if "strong" in message] == planned
     assert len(planned) == 1
-    space.run(*arguments)
-    after = numbers(space.folder)
+    finished.run(*ARGUMENTS)
+    after = numbers(finished.folder)
     assert [name for name in before if before[name] != after[name]] == [TARGETS[1]]
 
 
-def test_results_do_not_depend_on_the_number_of_shards(workspace):
-    one = workspace("one", {"toy": TOY})
-    one.run("--config", "scale=demo", "--", *TARGETS)
-    before = numbers(one.folder)
-    one.edit("toy", lambda work: work["evaluations"]["{name}"].update(shards=3))
+def test_results_do_not_depend_on_the_number_of_shards(finished):
+    before = numbers(finished.folder)
+    finished.edit("toy", lambda work: work["evaluations"]["{name}"].update(shards=3))
     for target in TARGETS:
-        (one.folder / target).unlink()
-    chunks = one.folder / "results/demo/chunks"
+        (finished.folder / target).unlink()
+    chunks = finished.folder / "results/demo/chunks"
     for file in chunks.glob("*/*/*/*/*.parquet"):
         file.unlink()
-    one.run("--config", "scale=demo", "--", *TARGETS)
-    assert numbers(one.folder) == before
+    finished.run(*ARGUMENTS)
+    assert numbers(finished.folder) == before
 
 
 def test_a_mistake_in_the_configuration_stops_before_any_job_and_without_a_traceback(workspace):
     space = workspace("mistake", {"toy": TOY})
     space.edit("toy", lambda work: work["models"]["toy"].update(dataset="digit"))
-    process = space.start("--config", "scale=demo", "--", *TARGETS)
+    process = space.start(*ARGUMENTS)
     printed, _ = process.communicate()
     assert process.returncode != 0
     assert "unknown data set" in printed
@@ -176,19 +182,18 @@ def test_a_mistake_in_the_configuration_stops_before_any_job_and_without_a_trace
     assert not (space.folder / "results").exists()
 
 
-def test_copied_results_are_made_anew_only_where_their_specification_changed(workspace):
-    original, copied = workspace("original", {"toy": BRIEF}), workspace("copied", {"toy": BRIEF})
-    original.run("--config", "scale=demo", "--", *TARGETS)
+def test_copied_results_are_made_anew_only_where_their_specification_changed(workspace, uninterrupted):
+    copied = workspace("copied", {"toy": TOY})
     # Neither Snakemake's records go along, nor the times of the workflow's files.
-    shutil.copytree(original.folder / "results", copied.folder / "results")
+    shutil.copytree(uninterrupted.folder / "results", copied.folder / "results")
     clone = copied.under_a_fresh_clone()
-    assert clone.planned("--config", "scale=demo", "--", *TARGETS) == []
+    assert clone.planned(*ARGUMENTS) == []
     clone.edit(
         "toy",
         lambda work: work["evaluations"]["{name}"]["foreach"].update(
             {"name, eps": [["weak", 0.05], ["strong", 0.3]]}
         ),
     )
-    planned = clone.planned("--config", "scale=demo", "--", *TARGETS)
+    planned = clone.planned(*ARGUMENTS)
     assert len(planned) == 1
     assert "strong" in planned[0]
