@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.works.matyasko2020.critic import tables
+from gauntlet.works.matyasko2020.critic import figures, tables
 from gauntlet.works.matyasko2020.critic.annotation_form import form_page
 from gauntlet.works.matyasko2020.critic.judges import REJECTED, Judges
 from gauntlet.works.matyasko2020.critic.relative_sizes import relative_sizes
@@ -232,3 +232,47 @@ class Sure:
 def test_judges_average_and_reject_what_they_are_not_sure_of():
     images = np.array([[0.9, 0.1], [0.45, 0.4], [0.2, 0.7]]).reshape(3, 1, 1, 2)
     assert Judges([Sure(), Sure()], 0.5).labels(images).tolist() == [0, REJECTED, 1]
+
+
+class Targets:
+    """Two images of each of three digits, with confidences 0.8 and 0.985, towards both other digits."""
+
+    def evaluation(self, name):
+        digits = np.repeat([0, 0, 1, 1, 2, 2], 2)
+        base = {
+            "index": np.repeat([5, 3, 8, 1, 9, 2], 2),
+            "label": digits,
+            "target": [1, 2, 1, 2, 0, 2, 0, 2, 0, 1, 0, 1],
+            "correct": True,
+        }
+        confidence = np.tile([0.8, 0.8, 0.985, 0.985], 3)
+        clean = {
+            "success": False,
+            "prediction": digits,
+            "confidence": 0.1,
+            "prediction_confidence": confidence,
+        }
+        attacked = {
+            "success": np.arange(12) != 6,
+            "prediction": base["target"],
+            "prediction_confidence": 0.95,
+        }
+        rows = pd.concat(
+            [
+                pd.DataFrame({"procedure": "clean", **base, **clean, "l2": 0.0}),
+                pd.DataFrame({"procedure": "sure", **base, **attacked, "confidence": 0.01, "l2": 2.0}),
+            ]
+        )
+        images = np.zeros((12, 1, 4, 4), dtype=np.float32)
+        return rows, {"specification": {"procedures": {}}}, {"clean": images, "sure": images + 0.5}
+
+
+def test_the_original_of_a_digit_is_the_one_of_the_wanted_confidence(inputs_of):
+    made = figures.targets(inputs_of("figure-4-2", Targets()))
+    frame = made.frame.set_index(["label", "target"])
+    assert len(frame) == 9
+    assert frame.loc[[(0, 0), (1, 1), (2, 2)], "index"].tolist() == [3, 1, 2]
+    assert np.allclose(frame.loc[[(0, 0), (1, 1), (2, 2)], "confidence"], 0.985)
+    assert frame.loc[(2, 1), ["index", "prediction", "confidence"]].tolist() == [2, 1, 0.95]
+    assert not frame.loc[(1, 0), "found"] and frame["found"].sum() == 8
+    assert any(note.startswith("Found: 5 of 6") for note in made.notes)
