@@ -14,9 +14,10 @@
 # # Evaluating and understanding adversarial robustness
 #
 # Jinghui Chen's dissertation (UCLA, 2021) builds attacks that need less: fewer steps, fewer queries, or nothing but
-# the predicted class. The chapters shown here ask whether a Frank-Wolfe step serves an attacker better than a
-# projected one, and what a hard-label attack with hardly any settings says of defences that gradient attacks praise.
-# Then the same question is put to training: how robust a network becomes when every attack inside it is a single step.
+# the predicted class, and then asks what makes a network withstand them. The chapters shown here ask whether a
+# Frank-Wolfe step serves an attacker better than a projected one, what a hard-label attack with hardly any settings
+# says of defences that gradient attacks praise, what the width of a network has to do with its robustness, and how
+# robust a network becomes when every attack inside its training is a single step.
 #
 # Under each question stand the tables and figures drawn again, with the published numbers beside ours, and the
 # verdicts on what the work says.
@@ -122,6 +123,74 @@ page.verdicts(
     "even-hsja-goes-below-pgd",
     "rays-converges-in-a-quarter-of-its-queries",
     "other-attacks-use-the-whole-radius",
+)
+
+# %% [markdown]
+# ## Chapter 5: width
+#
+# An image is robust if the network is right on it and its answer is the same in the whole ball. The second alone is
+# perturbation stability. Wider networks are right more often, and less stable: at one weight lambda of the robust loss
+# the widest need not be the most robust.
+
+# %%
+page.show("figure-5-2", "figure-5-1", "figure-5-3")
+
+# %%
+page.verdicts(
+    "wider-networks-have-less-natural-and-more-robust-loss",
+    "natural-accuracy-rises-while-stability-falls",
+    "robust-overfitting-is-a-loss-of-stability",
+)
+
+# %% [markdown]
+# The work's reason is that wide networks are steeper: the local Lipschitz constant, estimated on the way of the attack
+# inside training, is larger for them.
+
+# %%
+page.show("figure-5-4")
+
+# %%
+page.verdicts("wider-networks-have-larger-lipschitz-constants")
+
+# %% [markdown]
+# Hence lambda has to grow with width. Every network was trained with several, by TRADES and by adversarial training
+# with a weight of its own.
+
+# %%
+page.show("table-5-1", "table-5-2", "figure-5-5")
+
+# %%
+page.verdicts(
+    "stability-falls-with-width",
+    "stability-rises-with-lambda",
+    "natural-accuracy-falls-with-lambda",
+    "natural-accuracy-rises-with-width",
+    "the-best-lambda-grows-with-width",
+    "a-larger-lambda-makes-the-widest-network-more-robust",
+    "the-widest-network-needs-a-larger-lambda-to-lead",
+    "the-best-lambda-depends-on-width-under-every-attack",
+    "attacks-rank-alike-on-every-network",
+    "longer-steps-attack-better",
+    "exponential-decay-is-the-best-schedule",
+)
+
+# %% [markdown]
+# Width adjusted regularization finds lambda while the network learns: it keeps the natural loss a fixed number of times
+# as large as the robust one, a ratio that is measured once on a thin network. The ratio belongs to the data: where
+# images are so easy that it is out of reach, lambda grows without end.
+
+# %%
+page.show("table-5-3", "table-5-4")
+
+# %%
+page.verdicts(
+    "adjusted-networks-are-as-robust-as-tuned-ones",
+    "adjusted-lambdas-grow-with-width",
+    "adjusting-lambda-takes-fewer-hours",
+    "adjusted-networks-withstand-autoattack-more-often",
+    "more-width-helps-with-unlabeled-images",
+    "adjusted-networks-beat-rst",
+    "war-does-not-depend-on-its-rate",
 )
 
 # %% [markdown]

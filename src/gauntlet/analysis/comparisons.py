@@ -124,6 +124,23 @@ def everywhere_within(name: str, intervals: Sequence[Interval], between: tuple[f
     return replace(parts[farthest], decision=all_of(parts).decision)
 
 
+def everywhere_above(name: str, estimate: Estimate, threshold: float = 0.0) -> Verdict:
+    """Judge whether every entry exceeds a threshold.
+
+    All intervals above the threshold support. One below contradicts only if it stays there when the intervals of all
+    entries hold together at 95 % (see `corrected_level`): of many entries some interval falls below by chance.
+    """
+    estimates, lows, _ = (np.ravel(ends) for ends in estimate.interval())
+    highs = np.ravel(estimate.interval(corrected_level(estimate.value.size)).high)
+    decisive = highs if highs.min() < threshold else lows
+    worst = int(decisive.argmin())
+    exceeding = int((estimates > threshold).sum())
+    least_clear = Interval(float(estimates[worst]), float(lows[worst]), float(highs[worst]))
+    return above(
+        f"{name}, above {threshold:g} at {exceeding} of {len(lows)}, least at", least_clear, threshold
+    )
+
+
 def somewhere_above(name: str, estimate: Estimate, threshold: float = 0.0) -> Verdict:
     """Judge whether any entry exceeds a threshold, which the largest of many noisy entries does too easily.
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gauntlet.analysis.bootstrap import Estimate, bootstrap
+from gauntlet.analysis.bootstrap import Estimate, bootstrap, bootstrap_means
 from gauntlet.analysis.comparisons import (
+    everywhere_above,
     everywhere_within,
     holds,
     lowest,
@@ -103,3 +104,25 @@ def test_two_attacks_on_the_same_images_are_compared_in_pairs() -> None:
     assert more_on_average("queries", difficulty + 1, difficulty).decision == "supported"
     ratio = ratio_of_means(2 * difficulty.abs(), difficulty.abs()).interval()
     np.testing.assert_allclose(ratio, (2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("means", "decision"),
+    [((1, 2, 3), "supported"), ((0, 2, 3), "inconclusive"), ((-1, 2, 3), "contradicted")],
+)
+def test_one_entry_below_contradicts_that_all_are_above(means: tuple[float, ...], decision: str) -> None:
+    assert everywhere_above("gap", estimate_of(*means)).decision == decision
+
+
+def test_the_reason_counts_the_entries_above_the_threshold() -> None:
+    assert "above 1.5 at 2 of 3" in everywhere_above("gap", estimate_of(1, 2, 3), 1.5).reason
+
+
+def test_entries_that_are_all_zero_seldom_contradict() -> None:
+    """Uncorrected, one of twenty intervals lies below zero in two of five samples."""
+    calls = []
+    for seed in range(100):
+        sample = np.random.default_rng(seed).normal(size=(100, 20))
+        calls.append(everywhere_above("gap", bootstrap_means(sample, resamples=2000)).decision)
+    assert calls.count("contradicted") <= 8
+    assert calls.count("supported") == 0
