@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gauntlet.analysis import relative_robustness
 from gauntlet.analysis.results import Results
 
 ATTACKS = {"DeepFool": "DeepFool", "CarliniWagner": "C&W", "high_confidence": "high confidence"}
@@ -34,9 +35,9 @@ def relative_sizes(results: Results, attack: str) -> pd.Series:
         attack: label of the attack.
     """
     found = results.one(attack=attack)
-    size = found.column("l2").astype(float)
-    nothing = ~found.column("success").astype(bool) & (size == 0)
-    return (size / results.one(attack="clean").column("image_l2")).mask(nothing)
+    sizes = relative_robustness.relative_sizes(found, results.one(attack="clean")).astype(float)
+    nothing = ~found.column("success").astype(bool) & (sizes == 0)
+    return sizes.mask(nothing)
 
 
 def runs_of(results: Results, attack: str) -> NDArray[np.float64]:
