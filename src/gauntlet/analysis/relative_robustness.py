@@ -14,4 +14,4 @@ def relative_sizes(attack: Results, clean: Results) -> pd.Series:
         attack: one attack on one model.
         clean: the measure of the clean images that was run beside it, in the same space.
     """
-    return (attack.column("l2") / clean.column("image_l2")).rename("relative_l2")
+    return (attack.column("l2").astype(float) / clean.column("image_l2")).rename("relative_l2")

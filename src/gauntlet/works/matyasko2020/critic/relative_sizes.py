@@ -35,7 +35,7 @@ def relative_sizes(results: Results, attack: str) -> pd.Series:
         attack: label of the attack.
     """
     found = results.one(attack=attack)
-    sizes = relative_robustness.relative_sizes(found, results.one(attack="clean")).astype(float)
+    sizes = relative_robustness.relative_sizes(found, results.one(attack="clean"))
     nothing = ~found.column("success").astype(bool) & (sizes == 0)
     return sizes.mask(nothing)
 
