@@ -45,10 +45,10 @@ def test_the_mnist_test_set_is_the_published_one(prepared):
     assert images.images.mean() / 255 == pytest.approx(0.1325, abs=1e-4)
 
 
-def test_a_part_of_the_mnist_training_set_is_accepted_with_a_note(prepared):
+def test_a_part_of_the_mnist_training_set_is_accepted_with_a_warning(prepared):
     images = prepared("mnist", "train")
     assert len(images) == 17_435
-    assert "17,435 of 60,000 images" in images.manifest["notes"]
+    assert "17,435 of 60,000 images" in images.manifest["warnings"]
     assert images.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 
 
